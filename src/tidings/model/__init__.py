@@ -1,0 +1,52 @@
+"""The values the whole gateway speaks in. Frozen, typed by meaning, and without behaviour that needs a world.
+
+Times are epoch milliseconds as ``int`` throughout: they compare, store and travel without a zone.
+"""
+
+from tidings.model.brand import Brand, Endpoint, QuietHours, Rate, SecretRef, Secrets
+from tidings.model.contact import Contact
+from tidings.model.delivery import (
+    ENDED,
+    MOVES,
+    Attempt,
+    Cause,
+    Channel,
+    Delivery,
+    PlannedDelivery,
+    Recipient,
+    RecipientKind,
+    State,
+    delivery_id,
+)
+from tidings.model.message import Accepted, Deferred, Email, Outcome, Refused, WebhookCall
+from tidings.model.problem import Problem, Severity, Source
+
+__all__ = [
+    "ENDED",
+    "MOVES",
+    "Accepted",
+    "Attempt",
+    "Brand",
+    "Cause",
+    "Channel",
+    "Contact",
+    "Deferred",
+    "Delivery",
+    "Email",
+    "Endpoint",
+    "Outcome",
+    "PlannedDelivery",
+    "Problem",
+    "QuietHours",
+    "Rate",
+    "Recipient",
+    "RecipientKind",
+    "Refused",
+    "SecretRef",
+    "Secrets",
+    "Severity",
+    "Source",
+    "State",
+    "WebhookCall",
+    "delivery_id",
+]

@@ -1,0 +1,80 @@
+"""Brands (tenants), their webhook endpoints, and how secrets are named without being held."""
+
+from dataclasses import dataclass, field
+from datetime import time
+from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Names a secret, ``env:NAME`` or ``file:PATH``. The value is read where it is used and never stored."""
+
+    scheme: Literal["env", "file"]
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "SecretRef":
+        """Read ``env:NAME`` or ``file:PATH``; raise ValueError, without repeating the text, on anything else."""
+        scheme, _, name = text.partition(":")
+        if scheme not in ("env", "file") or not name:
+            raise ValueError("a secret is a reference, env:NAME or file:PATH, never the value itself")
+        return cls("env" if scheme == "env" else "file", name)
+
+
+class Secrets(Protocol):
+    """Looks secrets up; implemented where the environment is read."""
+
+    def __call__(self, reference: SecretRef) -> str | None:
+        """Return the secret's value, or None when there is no such secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """At most ``count`` in ``seconds``."""
+
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A brand's webhook address with its secrets and limits."""
+
+    org_id: int
+    name: str
+    url: str
+    secrets: tuple[SecretRef, ...]
+    """Signing secrets, newest first; each signs, so that a rotation needs no pause."""
+    rate: Rate | None = None
+    ordering: Literal["none", "customer"] = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuietHours:
+    """Local hours in which customers are left alone; ``start`` later than ``end`` spans midnight."""
+
+    start: time
+    end: time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brand:
+    """A tenant: one organisation with its sender, zone, locale and endpoints."""
+
+    org_id: int
+    name: str
+    sender: str
+    """The From header: ``Name <address>`` or an address."""
+    alerts_to: tuple[str, ...] = ()
+    time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    locale: str = "en"
+    quiet_hours: QuietHours | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """Return the endpoint of that name, or None."""
+        return next((each for each in self.endpoints if each.name == name), None)

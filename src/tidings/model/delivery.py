@@ -1,0 +1,186 @@
+"""A delivery: one message to one recipient on one channel, from decision to end.
+
+The states and their moves are one table, ``MOVES``. Code, tests and the console read it; nothing moves
+a delivery in any other way. All times are epoch milliseconds.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Channel(StrEnum):
+    """How a message travels."""
+
+    EMAIL = "email"
+    WEBHOOK = "webhook"
+
+
+class State(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    EXPIRED = "expired"
+    SUPPRESSED = "suppressed"
+    CANCELLED = "cancelled"
+
+
+ENDED: Final = frozenset({State.DELIVERED, State.DEAD, State.EXPIRED, State.SUPPRESSED, State.CANCELLED})
+"""States that a delivery leaves only by hand."""
+
+
+class Cause(StrEnum):
+    """Why a delivery moves from one state to the next."""
+
+    LEASED = "leased"
+    """A worker took it because it was due, or because the worker before it let its lease lapse."""
+    ACCEPTED = "accepted"
+    """The far side took the message."""
+    DEFERRED = "deferred"
+    """The far side, or the way there, asks for another try later."""
+    REFUSED = "refused"
+    """The far side will never take it."""
+    EXHAUSTED = "exhausted"
+    """The last attempt that the schedule allows was deferred."""
+    HELD = "held"
+    """A gate keeps it back until a given time."""
+    EXPIRED = "expired"
+    """Its ``expires_at`` passed."""
+    SUPPRESSED = "suppressed"
+    """It must not or cannot be sent: no address, no consent, a suppressed address."""
+    RELEASED = "released"
+    """The worker gave it back untried, as at a stop."""
+    CANCELLED = "cancelled"
+    """Somebody, or a later event, called it off."""
+    REQUEUED = "requeued"
+    """Somebody asked for another round of attempts."""
+
+
+MOVES: Final[Mapping[tuple[State, Cause], State]] = {
+    (State.WAITING, Cause.LEASED): State.SENDING,
+    (State.HELD, Cause.LEASED): State.SENDING,
+    (State.SENDING, Cause.LEASED): State.SENDING,
+    (State.SENDING, Cause.ACCEPTED): State.DELIVERED,
+    (State.SENDING, Cause.DEFERRED): State.WAITING,
+    (State.SENDING, Cause.REFUSED): State.DEAD,
+    (State.SENDING, Cause.EXHAUSTED): State.DEAD,
+    (State.SENDING, Cause.HELD): State.HELD,
+    (State.SENDING, Cause.EXPIRED): State.EXPIRED,
+    (State.SENDING, Cause.SUPPRESSED): State.SUPPRESSED,
+    (State.SENDING, Cause.RELEASED): State.WAITING,
+    (State.WAITING, Cause.EXPIRED): State.EXPIRED,
+    (State.HELD, Cause.EXPIRED): State.EXPIRED,
+    (State.WAITING, Cause.CANCELLED): State.CANCELLED,
+    (State.HELD, Cause.CANCELLED): State.CANCELLED,
+    (State.DEAD, Cause.REQUEUED): State.WAITING,
+    (State.EXPIRED, Cause.REQUEUED): State.WAITING,
+    (State.SUPPRESSED, Cause.REQUEUED): State.WAITING,
+    (State.CANCELLED, Cause.REQUEUED): State.WAITING,
+}
+"""Every move there is. A pair that is not here is not a move."""
+
+
+class RecipientKind(StrEnum):
+    """What a recipient's name names."""
+
+    CUSTOMER = "customer"
+    """A customer id; the address comes from the contact directory at sending time."""
+    ADDRESS = "address"
+    """An e-mail address."""
+    ENDPOINT = "endpoint"
+    """A webhook endpoint of the brand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """Whom a delivery goes to; ``str()`` gives the stored form ``kind:name`` and ``parse`` reads it."""
+
+    kind: RecipientKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}:{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Recipient":
+        """Read ``kind:name``; raise ValueError on anything else."""
+        kind, colon, name = text.partition(":")
+        if not colon:
+            raise ValueError(f"a recipient reads kind:name, got {text!r}")
+        return cls(kind=RecipientKind(kind), name=name)
+
+
+def delivery_id(*, org_id: int, event_id: str, rule_id: str, action: int, recipient: Recipient) -> str:
+    """Derive the identifier that makes a repeated decision the same delivery.
+
+    It holds no dot (Standard Webhooks signs ``id.timestamp.body``) and is safe in a URL, a header and
+    the local part of a Message-ID.
+    """
+    parts = (str(org_id), event_id, rule_id, str(action), str(recipient))
+    digest = hashlib.sha256("".join(f"{len(part)}:{part}," for part in parts).encode()).digest()
+    return "dlv_" + base64.b32encode(digest[:20]).decode().lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDelivery:
+    """A delivery as decided, before it is stored."""
+
+    id: str
+    rule_id: str
+    action: int
+    """Position of the action in the rule's ``notify`` list."""
+    channel: Channel
+    recipient: Recipient
+    customer_id: str | None = None
+    """The customer the event concerns, whoever the recipient is."""
+    due_at: int
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A stored delivery."""
+
+    id: str
+    org_id: int
+    event_id: str
+    event_name: str
+    rule_id: str
+    action: int
+    revision: str
+    """Revision of the rulebook that decided it, and with which it is rendered."""
+    channel: Channel
+    recipient: Recipient
+    customer_id: str | None
+    state: State
+    reason: str
+    """Why it stands where it stands, in words; empty when there is nothing to say."""
+    created_at: int
+    due_at: int
+    """When it may next be sent; meaningless once the state is one of ENDED."""
+    expires_at: int | None
+    attempts: int
+    """How many attempts were made."""
+    settled_at: int | None = None
+    """When it ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a delivery."""
+
+    number: int
+    started_at: int
+    duration_ms: int
+    outcome: Cause
+    status_code: int = 0
+    """HTTP or SMTP status; 0 when the far side gave none."""
+    detail: str = ""
+    """The far side's answer or the fault, shortened by the channel."""

@@ -1,0 +1,66 @@
+"""What a channel carries, and what it says came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidings.model.brand import Endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Email:
+    """One rendered e-mail to one recipient."""
+
+    delivery_id: str
+    """Also the local part of the Message-ID, so every attempt carries the same one."""
+    sender: str
+    """``Name <address>`` or an address; the address is the envelope's sender too."""
+    recipient: str
+    """One bare address."""
+    subject: str
+    text: str
+    html: str | None = None
+    date: int
+    """When the message was decided, epoch milliseconds: the Date header of every attempt."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers, such as List-Unsubscribe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookCall:
+    """One signed POST to one endpoint."""
+
+    delivery_id: str
+    """Also the ``webhook-id``."""
+    endpoint: Endpoint
+    body: bytes
+    """The JSON body, the same bytes on every attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The far side took the message."""
+
+    status_code: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """Try again later."""
+
+    status_code: int = 0
+    detail: str = ""
+    retry_after_ms: int | None = None
+    """What the far side asked to wait, counted from its answer; never tried earlier than that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Never try this message again."""
+
+    status_code: int = 0
+    detail: str = ""
+
+
+Outcome = Accepted | Deferred | Refused
+"""What came of one attempt: a type, not a flag."""
