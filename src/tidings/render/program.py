@@ -1,0 +1,67 @@
+"""Running compiled templates, and saying in the writer's words why one failed."""
+
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+from jinja2.exceptions import SecurityError
+
+from tidings.render.absence import Absent
+from tidings.render.failure import RenderError
+from tidings.render.limits import MAX_CHARACTERS, LimitReached
+from tidings.render.passage import Passage
+from tidings.render.sandbox import Sandbox
+
+
+class Programs:
+    """The compiled passages of a rulebook, by name."""
+
+    def __init__(self, markup: Sandbox, plain: Sandbox, passages: Mapping[str, Passage]) -> None:
+        self._markup = markup
+        self._plain = plain
+        self._passages = passages
+
+    def run(self, name: str, context: Mapping[str, Any], *, markup: bool) -> str:
+        """Return what a passage prints; raise RenderError when it fails or prints without end."""
+        template = (self._markup if markup else self._plain).get_template(name)
+        try:
+            return "".join(_bounded(template.generate(context)))
+        except Exception as error:
+            raise self._failure(name, error) from error
+
+    def _failure(self, name: str, error: Exception) -> RenderError:
+        passage, line = self._passages[name], 0
+        for filename, number in _frames(error.__traceback__):
+            if filename in self._passages:
+                passage, line = self._passages[filename], number
+        detail, hint = _words(error)
+        return RenderError(detail, file=passage.file, line=passage.line(line) if line else 0, hint=hint)
+
+
+def _bounded(pieces: Iterator[str]) -> Iterator[str]:
+    length = 0
+    for piece in pieces:
+        length += len(piece)
+        if length > MAX_CHARACTERS:
+            raise LimitReached(f"the template writes more than {MAX_CHARACTERS} characters")
+        yield piece
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, int]]:
+    while traceback is not None:
+        yield traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
+        traceback = traceback.tb_next
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    """Return what went wrong and the cure."""
+    if isinstance(error, Absent):
+        name = error.name or "a value"
+        return f"{name} is missing from this event", "add | default(…), or guard it with {% if … %}"
+    if isinstance(error, LimitReached):
+        return str(error), "shorten its loops"
+    if isinstance(error, RecursionError):
+        return "a macro or include calls itself without end", ""
+    if isinstance(error, SecurityError):
+        return f"the template asks for what it may not have: {error}", ""
+    return str(error) or type(error).__name__, ""

@@ -1,0 +1,245 @@
+"""The templates of a rulebook: checked and compiled together, rendered one message at a time."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tidings.documents import Report
+from tidings.model import Problem, Source
+from tidings.render.failure import RenderError
+from tidings.render.inspection import Reading, VariableUse, inspect
+from tidings.render.limits import BUDGET, Budget
+from tidings.render.locales import choose, normal
+from tidings.render.markup import BadMarkup, check_mjml, check_tags, compile_mjml, finish, sendable
+from tidings.render.masking import Masked, mask
+from tidings.render.passage import Passage
+from tidings.render.plaintext import text_of, tidy
+from tidings.render.program import Programs
+from tidings.render.reading import TemplateFile, read_files
+from tidings.render.sandbox import Sandbox
+
+LAST_LOCALE: Final = "en"
+"""Where every locale chain ends; each template has it."""
+
+_LONGEST_SUBJECT: Final = 200
+_LONGEST_PREHEADER: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """One message, ready for an envelope."""
+
+    subject: str
+    """One line, at most 200 characters."""
+    preheader: str
+    """What a mailbox shows beside the subject; empty when the template has none. The HTML holds it already."""
+    text: str
+    html: str | None
+    """None for a template that is plain text alone."""
+    locale: str
+    """The locale chosen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Version:
+    """One locale of a template."""
+
+    main: TemplateFile
+    text: Passage | None
+    """Where the text part is written out; None when it is made from the markup."""
+    uses: tuple[VariableUse, ...] = ()
+
+
+class TemplateSet:
+    """Every template of a rulebook. Immutable; rendering is pure, and safe from several threads."""
+
+    def __init__(
+        self, versions: Mapping[str, Mapping[str, _Version]], programs: Programs, *, names: frozenset[str]
+    ) -> None:
+        self._versions = versions
+        self._programs = programs
+        self.names = names
+        """The names of all templates there are, with problems or without."""
+
+    def locales(self, name: str) -> tuple[str, ...]:
+        """Return the locales of a template, sorted; none for an unknown name."""
+        return tuple(sorted(version.main.locale for version in self._versions.get(name, {}).values()))
+
+    def variables(self, name: str) -> tuple[VariableUse, ...]:
+        """Return what a template reads in all its locales, subject and partials, each reading with its place."""
+        return tuple(sorted({use for version in self._versions.get(name, {}).values() for use in version.uses}))
+
+    def render(self, name: str, *, locales: Sequence[str], context: Mapping[str, Any]) -> Rendered:
+        """Return the message in the first of the locales that the template has, ``en`` at the end.
+
+        ``context`` is the native view of the event with ``brand`` and ``contact``, all plain data.
+        Raise RenderError when there is no such template, or when it fails on this event.
+        """
+        versions = self._versions.get(name)
+        if not versions:
+            raise RenderError(f"there is no template {name!r}", file=f"templates/{name}")
+        version = versions[choose(versions, [*locales, LAST_LOCALE], name=name)]
+        return self._render(version, {key: value for key, value in context.items() if value is not None})
+
+    def _render(self, version: _Version, context: dict[str, Any]) -> Rendered:
+        main = version.main
+        context[BUDGET] = Budget()
+        subject = self._line(main, "subject", context)[:_LONGEST_SUBJECT]
+        if not subject:
+            raise RenderError("the subject came out empty", file=main.body.file)
+        preheader = self._line(main, "preheader", context)[:_LONGEST_PREHEADER]
+        markup = sendable(self._programs.run(main.body.name, context, markup=main.kind != "txt"))
+        text = sendable(self._programs.run(version.text.name, context, markup=False)) if version.text else None
+        if main.kind == "txt":
+            return Rendered(subject=subject, preheader=preheader, text=tidy(markup), html=None, locale=main.locale)
+        html = self._html(main, markup)
+        return Rendered(
+            subject=subject,
+            preheader=preheader,
+            text=tidy(text) if text is not None else text_of(markup),
+            html=finish(html, subject=subject, preheader=preheader, locale=main.locale),
+            locale=main.locale,
+        )
+
+    def _line(self, main: TemplateFile, key: str, context: dict[str, Any]) -> str:
+        """Return a text of the front matter as one line, whatever the event's values hold."""
+        head = main.heads.get(key)
+        return " ".join(sendable(self._programs.run(head.name, context, markup=False)).split()) if head else ""
+
+    def _html(self, main: TemplateFile, markup: str) -> str:
+        if main.kind != "mjml":
+            return markup.strip() + "\n"
+        try:
+            return compile_mjml(markup.strip())
+        except BadMarkup as error:
+            raise RenderError(f"this event makes MJML that does not compile: {error}", file=main.body.file) from error
+
+
+def compile_templates(sources: Sequence[Source], *, report: Report) -> TemplateSet:
+    """Return the templates among the sources (those under ``templates/``); report every problem of all of them.
+
+    A template with a problem is left out of the set, so that the caller may go on looking for further problems.
+    """
+    return _Compilation(sources, report).result()
+
+
+class _Compilation:
+    """One pass over the files of a rulebook."""
+
+    def __init__(self, sources: Sequence[Source], report: Report) -> None:
+        self._take = report
+        self._faulty: set[str] = set()
+        files = read_files(sources, self._report)
+        self._templates = [file for file in files if file.locale]
+        self._partials = {file.name: file for file in files if not file.locale}
+        self._passages = {each.name: each for file in files for each in (file.body, *file.heads.values())}
+        texts = {name: passage.text for name, passage in self._passages.items()}
+        self._markup = Sandbox(markup=True, sources=texts)
+        self._plain = Sandbox(markup=False, sources=texts)
+        self._masked: dict[str, Masked] = {}
+        self._readings: dict[str, Reading] = {}
+        """What each passage reads; those that cannot be parsed are left out."""
+
+    def result(self) -> TemplateSet:
+        for file in (*self._partials.values(), *self._templates):
+            self._inspect(file)
+        self._refuse_circles()
+        self._check_mjml()
+        versions: dict[str, dict[str, _Version]] = {}
+        for main, text in self._pairs():
+            self._check_pair(main, text)
+            if not self._faulty.intersection(self._files(main, text)):
+                versions.setdefault(main.name, {})[normal(main.locale)] = self._version(main, text)
+        self._require_last_locale()
+        names = frozenset(file.name for file in self._templates)
+        return TemplateSet(versions, Programs(self._markup, self._plain, self._passages), names=names)
+
+    def _inspect(self, file: TemplateFile) -> None:
+        """Check the body and the front matter of a file."""
+        environment = self._plain if file.kind == "txt" else self._markup
+        for passage in (file.body, *file.heads.values()):
+            sandbox = environment if passage is file.body else self._plain
+            reading = inspect(passage, sandbox, partials=self._partials, report=self._report)
+            if reading is not None:
+                self._readings[passage.name] = reading
+        if file.kind != "txt" and file.body.name in self._readings:
+            masked = mask(file.body, environment)
+            self._masked[file.body.name] = masked
+            check_tags(file.body, masked, kind=file.kind, report=self._report)
+
+    def _check_mjml(self) -> None:
+        """Compile each template that has nothing wrong so far, with all it includes."""
+        for file in self._templates:
+            if file.kind == "mjml" and not self._faulty.intersection(self._files(file, None)):
+                masked = self._masked[file.body.name]
+                check_mjml(file.body, masked, partials=self._masked, report=self._report)
+
+    def _pairs(self) -> list[tuple[TemplateFile, TemplateFile | None]]:
+        """Return each locale's main file, with the text part that stands beside it."""
+        found: dict[tuple[str, str], list[TemplateFile]] = {}
+        for file in self._templates:
+            found.setdefault((file.name, file.locale), []).append(file)
+        pairs = []
+        for files in found.values():
+            mains = [file for file in files if file.kind != "txt"] or files
+            texts = [file for file in files if file not in mains]
+            for other in mains[1:]:
+                self._find(other, "duplicate-template", f"{mains[0].body.file} is this template already", "keep one")
+            pairs.append((mains[0], texts[0] if texts else None))
+        return pairs
+
+    def _check_pair(self, main: TemplateFile, text: TemplateFile | None) -> None:
+        if not main.has_front_matter:
+            self._find(main, "missing-subject", "the template has no subject", "begin with ---, subject: …, ---")
+        elif "subject" not in main.heads and main.body.file not in self._faulty:
+            self._find(main, "missing-subject", "the front matter has no subject", "add subject: …")
+        if text is not None and text.has_front_matter:
+            hint = f"the subject stands in {main.body.file}"
+            self._find(text, "front-matter", "a text part beside another template has no front matter", hint)
+        if text is not None and "text" in main.heads:
+            self._find(text, "duplicate-text", "the front matter of the template gives a text part already", "keep one")
+
+    def _version(self, main: TemplateFile, text: TemplateFile | None) -> _Version:
+        uses = [use for name in self._passage_names(main, text) for use in self._readings[name].uses]
+        return _Version(main=main, text=text.body if text else main.heads.get("text"), uses=tuple(uses))
+
+    def _files(self, main: TemplateFile, text: TemplateFile | None) -> set[str]:
+        return {self._passages[name].file for name in self._passage_names(main, text)}
+
+    def _passage_names(self, main: TemplateFile, text: TemplateFile | None) -> set[str]:
+        """Return every passage that a version is made of, with all it includes."""
+        own = [main.body, *main.heads.values(), *([text.body] if text else [])]
+        return self._reached({passage.name for passage in own})
+
+    def _reached(self, names: Collection[str]) -> set[str]:
+        reached: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                reading = self._readings.get(name)
+                waiting += reading.partials if reading else ()
+        return reached
+
+    def _refuse_circles(self) -> None:
+        for name, partial in self._partials.items():
+            reading = self._readings.get(name)
+            if reading is not None and name in self._reached(reading.partials):
+                self._find(partial, "include-circle", f"{name} includes itself", "break the circle")
+
+    def _require_last_locale(self) -> None:
+        by_name: dict[str, list[TemplateFile]] = {}
+        for file in self._templates:
+            by_name.setdefault(file.name, []).append(file)
+        for name, files in by_name.items():
+            if all(file.locale != LAST_LOCALE for file in files):
+                hint = f"add templates/{name}.{LAST_LOCALE}.{files[0].kind}: every locale chain ends with it"
+                self._find(files[0], "missing-locale", f"the template {name!r} has no {LAST_LOCALE!r} version", hint)
+
+    def _find(self, file: TemplateFile, code: str, message: str, hint: str) -> None:
+        self._report(Problem(file=file.body.file, line=1, column=1, code=code, message=message, hint=hint))
+
+    def _report(self, problem: Problem) -> None:
+        self._faulty.add(problem.file)
+        self._take(problem)
