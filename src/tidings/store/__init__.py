@@ -1,1 +1,35 @@
-"""Under construction."""
+"""Where events, deliveries, contacts and rulebook revisions are kept.
+
+``port`` says what a store does; ``open_store`` opens one by its URL. Intake and dispatch know the port
+and nothing else: no SQL and no driver's name leaves this package.
+"""
+
+from tidings.store.opening import open_store
+from tidings.store.port import (
+    Backlog,
+    DeliveryFilter,
+    DeliveryPage,
+    Leased,
+    Publication,
+    Recorded,
+    RecordResult,
+    Revision,
+    Settlement,
+    Store,
+    StoredEvent,
+)
+
+__all__ = [
+    "Backlog",
+    "DeliveryFilter",
+    "DeliveryPage",
+    "Leased",
+    "Publication",
+    "RecordResult",
+    "Recorded",
+    "Revision",
+    "Settlement",
+    "Store",
+    "StoredEvent",
+    "open_store",
+]

@@ -1,0 +1,39 @@
+"""Which store a URL names."""
+
+from contextlib import AbstractAsyncContextManager
+
+from tidings.errors import InvalidConfiguration
+from tidings.store.port import Store
+from tidings.store.sqlite import open_sqlite
+
+_SUPPORTED = (
+    "sqlite:///relative/path, sqlite:////absolute/path, or sqlite:// for one in memory that ends with the process"
+)
+
+
+def open_store(url: str) -> AbstractAsyncContextManager[Store]:
+    """Open the store that ``url`` names, bringing its tables up to date; closing it writes out what is queued.
+
+    Raises InvalidConfiguration for a URL that names no store. Entering raises InvalidConfiguration for a
+    database that cannot be used as configured, and StoreUnavailable for one that cannot serve just now.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme != "sqlite" or not separator:
+        raise InvalidConfiguration(f"store: {_shown(url)!r} names no store that is supported; write {_SUPPORTED}")
+    return open_sqlite(_sqlite_path(rest, url))
+
+
+def _sqlite_path(rest: str, url: str) -> str | None:
+    """Return the path after the third slash, or None for a database in memory."""
+    if rest in ("", "/:memory:"):
+        return None
+    path = rest.removeprefix("/")
+    if path == rest or not path or "?" in path:
+        raise InvalidConfiguration(f"store: {url!r} gives no path of a file; write {_SUPPORTED}")
+    return path
+
+
+def _shown(url: str) -> str:
+    """Leave a password that the URL may carry out of the message."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}…@{rest.rpartition('@')[2]}" if "@" in rest else url

@@ -1,0 +1,61 @@
+"""Page tokens: where a page ended, bound to the filter that it was asked with.
+
+Every store lists deliveries newest first by (created_at, id), so every store shares these tokens.
+"""
+
+import base64
+import hashlib
+import struct
+from dataclasses import dataclass
+
+from tidings.errors import FieldViolation, InvalidRequest
+from tidings.store.port import DeliveryFilter
+
+_HEAD = struct.Struct(">8sq")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """The last delivery of a page; the next page starts after it."""
+
+    created_at: int
+    id: str
+
+
+def encode_token(position: Position, wanted: DeliveryFilter) -> str:
+    """Return the token of the page that follows ``position``."""
+    head = _HEAD.pack(_fingerprint(wanted), position.created_at)
+    return base64.urlsafe_b64encode(head + position.id.encode()).decode().rstrip("=")
+
+
+def decode_token(token: str, wanted: DeliveryFilter) -> Position | None:
+    """Return where the page before ended, None for an empty token.
+
+    Raises InvalidRequest for a token that ``encode_token`` did not give for this filter.
+    """
+    if not token:
+        return None
+    try:
+        packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        fingerprint, created_at = _HEAD.unpack_from(packed)
+        position = Position(created_at=created_at, id=packed[_HEAD.size :].decode())
+    except (ValueError, struct.error) as error:
+        raise _refused("is none that this gateway gave; leave it empty for the first page") from error
+    if fingerprint != _fingerprint(wanted):
+        raise _refused("was given for another filter; repeat the filter, or leave the token empty")
+    return position
+
+
+def check_page_size(page_size: int) -> None:
+    """Raise InvalidRequest unless a page can hold something."""
+    if page_size < 1:
+        raise InvalidRequest([FieldViolation(field="page_size", description=f"must be at least 1, got {page_size}")])
+
+
+def _fingerprint(wanted: DeliveryFilter) -> bytes:
+    fields = (wanted.org_id, wanted.event_id, wanted.rule_id, sorted(wanted.states))
+    return hashlib.sha256(repr(fields).encode()).digest()[:8]
+
+
+def _refused(description: str) -> InvalidRequest:
+    return InvalidRequest([FieldViolation(field="page_token", description=description)])

@@ -1,0 +1,191 @@
+"""The one module that names sqlite3: connections, what its errors mean, and rows in bulk.
+
+Every call into SQLite gives the interpreter's lock away, and a busy event loop may keep it for
+milliseconds. So statements work on whole sets: rows go in by the hundred in one statement, and come out
+as one JSON text.
+"""
+
+import functools
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from tidings.errors import InvalidConfiguration, StoreUnavailable
+from tidings.store.statements import load_statements
+
+__all__ = [
+    "SQL",
+    "Connection",
+    "SqliteSettings",
+    "connect",
+    "insert_rows",
+    "rows_of",
+    "run_script",
+    "trouble",
+    "value_of",
+]
+
+SQL: Final[Mapping[str, str]] = load_statements("tidings.store.sqlite", "sql")
+
+Value = int | str | bytes | None
+Row = tuple[Value, ...]
+
+_ROW = re.compile(r"\bVALUES \((?P<names>[^)]*)\)")
+_MOST_ROWS = 512
+"""A power of two; with the widest table's columns still below SQLite's limit of 32,766 bound values."""
+
+_CHECKPOINT_PAGES = 4_000
+"""16 MB of write-ahead log: long enough that a page changed often is copied to the database once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteSettings:
+    """How the SQLite store spends time, memory and disk."""
+
+    busy_timeout_ms: int = 5_000
+    """How long a write waits for another process that holds the database."""
+    queue_limit: int = 20_000
+    """How many events and contacts may wait for the writer; past it callers are told to come back."""
+    batch_limit: int = 4_096
+    """How many rows one transaction takes on, give or take the last call."""
+    cache_kib: int = 65_536
+    """Memory for pages of the writing connection."""
+    max_pages: int | None = None
+    """The largest the database file may grow, in pages of 4,096 bytes; None leaves it to the disk."""
+
+
+_MEANING: Final[Mapping[int, str]] = {
+    sqlite3.SQLITE_BUSY: "another process holds it locked",
+    sqlite3.SQLITE_LOCKED: "another connection holds it locked",
+    sqlite3.SQLITE_FULL: "the disk, or the room it is allowed there, is full",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write",
+    sqlite3.SQLITE_READONLY: "it is write-protected",
+    sqlite3.SQLITE_CANTOPEN: "a file of it cannot be opened",
+    sqlite3.SQLITE_NOMEM: "memory ran out",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore a backup",
+    sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
+    sqlite3.SQLITE_PERM: "access to it is denied",
+    sqlite3.SQLITE_PROTOCOL: "its lock cannot be had",
+}
+"""Primary result codes that are the database's trouble; every other error is a fault of ours."""
+
+
+def trouble(error: BaseException) -> StoreUnavailable | None:
+    """Say what a driver's error means for the caller, or None when it is a fault of ours."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if not isinstance(error, sqlite3.Error) or code is None:
+        return None
+    meaning = _MEANING.get(code & 0xFF)
+    return None if meaning is None else StoreUnavailable(f"the SQLite database cannot serve: {meaning} ({error})")
+
+
+def connect(path: str | None, settings: SqliteSettings, *, read_only: bool = False) -> Connection:
+    """Open a connection that any one thread may use at a time; None opens a database in memory."""
+    if path is not None and not read_only:
+        _prepare_file(path)
+    mode = "ro" if read_only else "rw"
+    name = "file::memory:" if path is None else f"file:{quote(path)}?mode={mode}"
+    with _opening(path):
+        connection = sqlite3.connect(
+            name,
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            timeout=settings.busy_timeout_ms / 1000,
+        )
+        try:
+            _configure(connection, path, settings, read_only=read_only)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _prepare_file(path: str) -> None:
+    """Create the file for this user alone: it will hold customers' addresses."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise InvalidConfiguration(f"store: there is no folder {str(folder)!r} to keep {path!r} in; create it")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise InvalidConfiguration(f"store: {path!r} cannot be opened for writing: {error.strerror}") from error
+
+
+@contextmanager
+def _opening(path: str | None) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if (known := trouble(error)) is None:
+            raise
+        raise StoreUnavailable(f"store: {path!r} cannot be opened: {known}") from error
+
+
+def _configure(connection: Connection, path: str | None, settings: SqliteSettings, *, read_only: bool) -> None:
+    connection.execute("PRAGMA temp_store = memory")
+    connection.execute("PRAGMA foreign_keys = on")
+    connection.execute(f"PRAGMA cache_size = -{settings.cache_kib}")
+    if read_only:
+        return
+    journal = connection.execute("PRAGMA journal_mode = wal").fetchone()[0]
+    if path is not None and journal != "wal":
+        raise InvalidConfiguration(
+            f"store: {path!r} lies where SQLite cannot keep a write-ahead log (it uses {journal!r}); use a local disk"
+        )
+    connection.execute("PRAGMA synchronous = full")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    if settings.max_pages is not None:
+        connection.execute(f"PRAGMA max_page_count = {settings.max_pages}")
+
+
+def insert_rows(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+    """Run a named INSERT for all rows, whose values stand in the order of its bound names."""
+    start = 0
+    while start < len(rows):
+        count = min(_MOST_ROWS, 1 << (len(rows) - start).bit_length() - 1)
+        connection.execute(_repeated(statement, count), tuple(chain.from_iterable(rows[start : start + count])))
+        start += count
+
+
+@functools.lru_cache(maxsize=256)
+def _repeated(statement: str, count: int) -> str:
+    """Return the statement for ``count`` rows; few counts are used, so SQLite keeps each one prepared."""
+    match = _ROW.search(SQL[statement])
+    if match is None:
+        raise ValueError(f"statement {statement!r} has no VALUES (…)")
+    row = "(" + ", ".join("?" * (match["names"].count(":"))) + ")"
+    return _ROW.sub("VALUES " + ", ".join([row] * count), SQL[statement], count=1)
+
+
+def rows_of(connection: Connection, statement: str, values: Mapping[str, Value]) -> list[Any]:
+    """Run a named SELECT whose one value is a JSON array without its brackets; return its items."""
+    text = value_of(connection, statement, values)
+    return [] if text is None else orjson.loads(f"[{text}]")
+
+
+def value_of(connection: Connection, statement: str, values: Mapping[str, Value]) -> Any:
+    """Run a named SELECT and return its one value."""
+    row = connection.execute(SQL[statement], values).fetchone()
+    return None if row is None else row[0]
+
+
+def run_script(connection: Connection, script: str) -> None:
+    """Run every statement of a script inside the transaction that is open, which ``executescript`` would end."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""

@@ -1,0 +1,144 @@
+"""Finds an event by (organisation, event id) at a cost that does not grow with the events stored.
+
+Event ids are random. Kept in one ordered index, each would change a page of its own: at a million
+events, storing 100 rewrites 100 pages and is three times slower than into an empty database. So the
+newest identities stay in memory, and join ``event_key`` by the ten thousand, sorted, so that one
+page takes many. They join slice by slice beside the recording, because no caller should wait for all of
+them. ``ledger.indexed_seq`` says how far the table covers the events; the rest is read again at the start.
+
+One thread writes; any thread may ``glance``.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from tidings.store.sqlite.driver import SQL, Connection, insert_rows, rows_of
+
+_RUN: Final = 65_536
+"""How many identities join the table together: about 10 MB of memory."""
+_SLICE: Final = 2
+"""How many of them join for each event recorded: a run is through before the next is full."""
+
+Identity = tuple[int, str]
+"""Organisation and event id."""
+
+
+def event_key(identity: Identity) -> int:
+    """Hash an identity to a signed 64-bit integer. Two identities may share one: look at the event itself."""
+    org_id, event_id = identity
+    digest = hashlib.blake2b(f"{org_id}:{event_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Identities on their way into the table."""
+
+    seqs: dict[int, int]
+    through_seq: int
+    order: list[int] = field(init=False)
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.order = sorted(self.seqs)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What the open transaction has changed, and memory takes over once it is committed."""
+
+    seqs: dict[int, int] = field(default_factory=dict)
+    last_seq: int = 0
+    done: int = 0
+
+
+class EventIds:
+    """The identities of the newest events, and the way of all others into the table."""
+
+    def __init__(self, *, run: int = _RUN, key_of: Callable[[Identity], int] = event_key) -> None:
+        self.key_of = key_of
+        self.last_seq = 0
+        """The newest event whose identity is in memory or in the table."""
+        self._run = run
+        self._indexed_seq = 0
+        self._newest: dict[int, int] = {}
+        self._joining: _Run | None = None
+        self._pending = _Pending()
+
+    def glance(self, key: int) -> list[int]:
+        """Return the seqs of events in memory that may have this key."""
+        newest, joining = self._newest, self._joining  # in this order: a run moves from the first to the second
+        found = (newest.get(key), None if joining is None else joining.seqs.get(key))
+        return [seq for seq in found if seq is not None]
+
+    def find(self, connection: Connection, keys: Sequence[int]) -> list[int]:
+        """Return the seqs of all events that may have one of these keys.
+
+        Call it in the transaction that is to record, also once before anything else: where another
+        process has recorded since, it reads again what is in memory.
+        """
+        last_seq, indexed_seq, hits = connection.execute(
+            SQL["look_up_keys"], {"keys": orjson.dumps(keys).decode()}
+        ).fetchone()
+        if (last_seq, indexed_seq) != (self.last_seq, self._indexed_seq):
+            self._read_again(connection, last_seq, indexed_seq)
+        known = [self._newest] if self._joining is None else [self._newest, self._joining.seqs]
+        recent = [seqs[key] for seqs in known for key in keys if key in seqs]
+        return recent if hits is None else [*recent, *orjson.loads(hits)]
+
+    def reserve(self, connection: Connection, identities: Sequence[tuple[int, int]]) -> None:
+        """Take over new events as (key, seq), rising in seq, and let older ones join the table beside them."""
+        if not identities:
+            return
+        insert_rows(connection, "insert_keys", self._keep(identities))
+        self._pending.last_seq = identities[-1][1]
+        if self._joining is None and len(self._newest) >= self._run:
+            self._joining, self._newest = _Run(self._newest, self.last_seq), {}
+        if self._joining is not None:
+            self._join(connection, self._joining, _SLICE * len(identities))
+
+    def committed(self) -> None:
+        """Remember what was reserved."""
+        pending = self._pending
+        self._newest.update(pending.seqs)
+        self.last_seq = max(self.last_seq, pending.last_seq)
+        if self._joining is not None and pending.done:
+            self._joining.done = pending.done
+            if pending.done == len(self._joining.order):
+                self._indexed_seq, self._joining = self._joining.through_seq, None
+        self._pending = _Pending()
+
+    def rolled_back(self) -> None:
+        """Forget what was reserved."""
+        self._pending = _Pending()
+
+    def _keep(self, identities: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Put identities into memory; return those whose key is taken there, which go to the table at once."""
+        taken = []
+        for key, seq in identities:
+            if key in self._newest or key in self._pending.seqs:
+                taken.append((key, seq))
+            else:
+                self._pending.seqs[key] = seq
+        return taken
+
+    def _join(self, connection: Connection, run: _Run, count: int) -> None:
+        done = min(run.done + count, len(run.order))
+        insert_rows(connection, "insert_keys", [(key, run.seqs[key]) for key in run.order[run.done : done]])
+        self._pending.done = done
+        if done == len(run.order):
+            connection.execute(SQL["set_indexed_seq"], {"indexed_seq": run.through_seq})
+
+    def _read_again(self, connection: Connection, last_seq: int, indexed_seq: int) -> None:
+        self._newest, self._joining = {}, None
+        identities = [
+            (self.key_of((org_id, event_id)), seq)
+            for seq, org_id, event_id in rows_of(connection, "recent_identities", {})
+        ]
+        insert_rows(connection, "insert_keys", self._keep(identities))
+        self._newest, self._pending.seqs = self._pending.seqs, {}
+        self.last_seq, self._indexed_seq = last_seq, indexed_seq

@@ -1,0 +1,157 @@
+"""A thread with a connection, which works off a queue in batches: one transaction and one wake-up for many calls.
+
+Calls that wait at the same time share a transaction and, where they call for the same work, a statement.
+When the work of one call fails, the batch is rolled back and every call tried on its own, so that a
+faulty one harms no other. When the database fails, every call of the batch fails with StoreUnavailable,
+and the thread goes on with the next batch.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, Self, TypeVar
+
+from tidings.errors import StoreUnavailable
+from tidings.store.sqlite.driver import Connection, trouble
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+Work = Callable[[Connection, Sequence[Any]], Sequence[Any]]
+"""Does what several calls ask for, inside a transaction; returns an answer for each, in order."""
+
+
+class Witness(Protocol):
+    """Is told, in the lane's thread, how each transaction ended."""
+
+    def committed(self) -> None:
+        """Everything done since the last word is durable."""
+
+    def rolled_back(self) -> None:
+        """Nothing done since the last word happened."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Call:
+    work: Work
+    request: Any
+    weight: int
+    future: asyncio.Future[Any]
+    answer: Any = None
+    error: BaseException | None = None
+
+
+class Lane:
+    """Runs work for one event loop while entered; ``waiting`` rows are queued or under way."""
+
+    def __init__(self, connection: Connection, *, name: str, begin: str, batch_limit: int, witness: Witness) -> None:
+        self.waiting = 0
+        self.transactions = 0
+        """How many transactions were committed: with group commit, far fewer than calls."""
+        self._connection = connection
+        self._begin = begin
+        self._batch_limit = batch_limit
+        self._witness = witness
+        self._queue: SimpleQueue[_Call | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work_off, name=name, daemon=True)
+
+    async def __aenter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Do what is queued, then end the thread, which closes the connection."""
+        self._closed = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def run(self, work: Callable[[Connection, Sequence[Q]], Sequence[R]], request: Q, *, weight: int = 1) -> R:
+        """Return the answer of ``work`` to ``request`` once it is committed."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        call = _Call(work=work, request=request, weight=weight, future=self._loop.create_future())
+        self.waiting += weight
+        self._queue.put(call)
+        answer: R = await call.future
+        return answer
+
+    def _work_off(self) -> None:
+        going_on = True
+        while going_on:
+            batch, going_on = self._collect()
+            if batch:
+                self._perform(batch)
+                self._hand_back(batch)
+        self._connection.close()
+
+    def _collect(self) -> tuple[list[_Call], bool]:
+        """Wait for a call, then take what else is queued, up to the limit; False once the lane is closing."""
+        batch: list[_Call] = []
+        weight = 0
+        call = self._queue.get()
+        while call is not None:
+            batch.append(call)
+            weight += call.weight
+            if weight >= self._batch_limit:
+                return batch, True
+            try:
+                call = self._queue.get_nowait()
+            except Empty:
+                return batch, True
+        return batch, False
+
+    def _perform(self, batch: list[_Call]) -> None:
+        """Give every call its answer or its error."""
+        try:
+            self._transact(batch)
+        except Exception as error:  # noqa: BLE001 (whatever it is, callers wait for an answer)
+            if len(batch) > 1 and trouble(error) is None:
+                for call in batch:
+                    self._perform([call])
+                return
+            for call in batch:
+                call.error = trouble(error) or error
+                call.error.__cause__ = None if call.error is error else error
+
+    def _transact(self, batch: list[_Call]) -> None:
+        connection = self._connection
+        try:
+            connection.execute(self._begin)
+            for work, calls in _by_work(batch).items():
+                answers = work(connection, [call.request for call in calls])
+                for call, answer in zip(calls, answers, strict=True):
+                    call.answer = answer
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._witness.rolled_back()
+            raise
+        self.transactions += 1
+        self._witness.committed()
+
+    def _hand_back(self, batch: list[_Call]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(self._resolve, batch)
+
+    def _resolve(self, batch: list[_Call]) -> None:
+        for call in batch:
+            self.waiting -= call.weight
+            if call.future.done():  # the caller was cancelled
+                continue
+            if call.error is not None:
+                call.future.set_exception(call.error)
+            else:
+                call.future.set_result(call.answer)
+
+
+def _by_work(batch: Sequence[_Call]) -> dict[Work, list[_Call]]:
+    groups: dict[Work, list[_Call]] = {}
+    for call in batch:
+        groups.setdefault(call.work, []).append(call)
+    return groups

@@ -1,0 +1,131 @@
+"""What can be asked of a store without changing it."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from tidings.model import ENDED, Attempt, Contact, Delivery, State
+from tidings.store.paging import Position, encode_token
+from tidings.store.port import Backlog, DeliveryFilter, DeliveryPage, Revision, StoredEvent
+from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of, value_of
+from tidings.store.sqlite.ids import EventIds, Identity
+from tidings.store.sqlite.rows import attempt_of, delivery_of, event_of
+
+UNFINISHED: Final = frozenset(State) - ENDED
+FAILED: Final = ENDED - {State.DELIVERED}
+
+_LAST: Final = Position(created_at=2**63 - 1, id="")
+"""Later than any delivery: where the first page starts."""
+
+
+class Reader:
+    """Reads for several callers at a time; part of the reading lanes."""
+
+    def __init__(self, ids: EventIds) -> None:
+        self._ids = ids
+
+    def events(self, connection: Connection, identities: Sequence[Identity]) -> list[StoredEvent | None]:
+        """Return events by organisation and id."""
+        return [self._event(connection, identity) for identity in identities]
+
+    def _event(self, connection: Connection, identity: Identity) -> StoredEvent | None:
+        key = self._ids.key_of(identity)
+        known_seq = self._ids.last_seq
+        values: dict[str, Value] = {
+            "seqs": orjson.dumps(self._ids.glance(key)).decode(),
+            "key": key,
+            "known_seq": known_seq,
+            "org_id": identity[0],
+            "event_id": identity[1],
+        }
+        row = connection.execute(SQL["get_event"], values).fetchone()
+        return None if row is None else event_of(row)
+
+    def deliveries(
+        self, connection: Connection, names: Sequence[str]
+    ) -> list[tuple[Delivery, tuple[Attempt, ...]] | None]:
+        """Return deliveries by id, with their attempts, oldest first."""
+        return [_delivery(connection, name) for name in names]
+
+    def pages(
+        self, connection: Connection, requests: Sequence[tuple[DeliveryFilter, int, Position | None]]
+    ) -> list[DeliveryPage]:
+        """Return pages by filter, page size and where the page before ended."""
+        return [_page(connection, *request) for request in requests]
+
+    def contacts(self, connection: Connection, names: Sequence[tuple[int, str]]) -> list[Contact | None]:
+        """Return contacts by organisation and customer id."""
+        return [_contact(connection, *name) for name in names]
+
+    def revisions(self, connection: Connection, names: Sequence[str]) -> list[Revision | None]:
+        """Return rulebook revisions by id."""
+        return [_revision(connection, name) for name in names]
+
+    def next_due(self, connection: Connection, requests: Sequence[None]) -> list[int | None]:
+        """Return the earliest time at which a lease could take something."""
+        return [value_of(connection, "next_due", {})] * len(requests)
+
+    def backlogs(self, connection: Connection, requests: Sequence[None]) -> list[Backlog]:
+        """Count what has not ended."""
+        return [_backlog(connection)] * len(requests)
+
+
+def _delivery(connection: Connection, name: str) -> tuple[Delivery, tuple[Attempt, ...]] | None:
+    row = connection.execute(SQL["get_delivery"], {"id": name}).fetchone()
+    if row is None:
+        return None
+    attempts = orjson.loads(f"[{row[1] or ''}]")
+    return delivery_of(orjson.loads(row[0])), tuple(attempt_of(each) for each in attempts)
+
+
+def _page(connection: Connection, wanted: DeliveryFilter, size: int, after: Position | None) -> DeliveryPage:
+    after = after or _LAST
+    values: dict[str, Value] = {
+        "org_id": wanted.org_id,
+        "event_id": wanted.event_id,
+        "rule_id": wanted.rule_id,
+        "states": orjson.dumps(sorted(wanted.states)).decode() if wanted.states else None,
+        "created_at": after.created_at,
+        "id": after.id,
+        "limit": size + 1,  # one more tells whether another page follows
+    }
+    found: list[Any] = rows_of(connection, _listing(wanted), values)
+    deliveries = tuple(delivery_of(document) for document in found[:size])
+    if len(found) <= size:
+        return DeliveryPage(deliveries=deliveries, next_token="")
+    last = Position(created_at=deliveries[-1].created_at, id=deliveries[-1].id)
+    return DeliveryPage(deliveries=deliveries, next_token=encode_token(last, wanted))
+
+
+def _listing(wanted: DeliveryFilter) -> str:
+    """Name the statement whose index leaves the fewest deliveries to look through."""
+    if wanted.event_id is not None:
+        return "list_by_event"
+    if wanted.states and wanted.states <= FAILED:
+        return "list_failed"
+    if wanted.states and wanted.states <= UNFINISHED:
+        return "list_unfinished"
+    return "list_all" if wanted.org_id is None else "list_by_org"
+
+
+def _contact(connection: Connection, org_id: int, customer_id: str) -> Contact | None:
+    row = connection.execute(SQL["get_contact"], {"org_id": org_id, "customer_id": customer_id}).fetchone()
+    if row is None:
+        return None
+    return Contact(org_id=row[0], customer_id=row[1], email=row[2], name=row[3], locale=row[4], time_zone=row[5])
+
+
+def _revision(connection: Connection, name: str) -> Revision | None:
+    row = connection.execute(SQL["get_revision"], {"id": name}).fetchone()
+    return None if row is None else Revision(id=row[0], created_at=row[1], archive=row[2])
+
+
+def _backlog(connection: Connection) -> Backlog:
+    counts = dict.fromkeys((state for state in State if state in UNFINISHED), 0)
+    due: list[int] = []
+    for name, count, oldest in connection.execute(SQL["backlog"], {}).fetchall():
+        counts[State(name)] = count
+        if State(name) is not State.SENDING:
+            due.append(oldest)
+    return Backlog(counts=counts, oldest_due_at=min(due, default=None))

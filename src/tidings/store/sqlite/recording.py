@@ -1,0 +1,128 @@
+"""Recording events with the deliveries they call for, many publications at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from tidings.model import PlannedDelivery
+from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
+from tidings.store.sqlite.driver import Connection, Value, insert_rows, rows_of
+from tidings.store.sqlite.ids import EventIds, Identity
+
+_REUSED: Final = RecordResult(recorded=Recorded.REUSED)
+_NOTHING: Final = RecordResult(recorded=Recorded.NEW)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What an event that is there already came to."""
+
+    digest: bytes
+    matched_rules: tuple[str, ...]
+    delivery_ids: tuple[str, ...]
+
+
+class Recorder:
+    """Records publications; part of the writing lane."""
+
+    def __init__(self, ids: EventIds) -> None:
+        self._ids = ids
+        self.planned = False
+        """Whether deliveries were recorded since this was last set to False."""
+
+    def record(self, connection: Connection, requests: Sequence[Sequence[Publication]]) -> list[list[RecordResult]]:
+        """Record the publications of several calls; the first of those that share an identity counts."""
+        publications = [each for request in requests for each in request]
+        results = iter(self._record(connection, publications))
+        return [[next(results) for _ in request] for request in requests]
+
+    def _record(self, connection: Connection, publications: Sequence[Publication]) -> list[RecordResult]:
+        identities = [(each.event.org_id, each.event.event_id) for each in publications]
+        keys = [self._ids.key_of(identity) for identity in identities]
+        decided = _decided(connection, self._ids.find(connection, keys))
+        seq = self._ids.last_seq
+        results: list[RecordResult] = []
+        events: list[tuple[Value, ...]] = []
+        deliveries: list[tuple[Value, ...]] = []
+        reserved: list[tuple[int, int]] = []
+        for publication, identity, key in zip(publications, identities, keys, strict=True):
+            event = publication.event
+            if (known := decided.get(identity)) is not None:
+                results.append(_repeated(known, event))
+                continue
+            seq += 1
+            events.append(_event_row(seq, event))
+            reserved.append((key, seq))
+            deliveries += [_delivery_row(seq, event, each) for each in publication.deliveries]
+            result = _new(publication)
+            decided[identity] = _Decided(event.digest, result.matched_rules, result.delivery_ids)
+            results.append(result)
+        insert_rows(connection, "insert_events", events)
+        insert_rows(connection, "insert_deliveries", deliveries)
+        self._ids.reserve(connection, reserved)
+        self.planned = self.planned or bool(deliveries)
+        return results
+
+
+def _decided(connection: Connection, seqs: Sequence[int]) -> dict[Identity, _Decided]:
+    if not seqs:
+        return {}
+    rows = rows_of(connection, "decided_events", {"seqs": orjson.dumps(seqs).decode()})
+    return {
+        (org_id, event_id): _Decided(bytes.fromhex(digest), tuple(matched_rules), tuple(delivery_ids))
+        for org_id, event_id, digest, matched_rules, delivery_ids in rows
+    }
+
+
+def _repeated(known: _Decided, event: StoredEvent) -> RecordResult:
+    if known.digest != event.digest:
+        return _REUSED
+    return RecordResult(recorded=Recorded.DUPLICATE, matched_rules=known.matched_rules, delivery_ids=known.delivery_ids)
+
+
+def _new(publication: Publication) -> RecordResult:
+    if not publication.deliveries and not publication.event.matched_rules:
+        return _NOTHING
+    return RecordResult(
+        recorded=Recorded.NEW,
+        matched_rules=publication.event.matched_rules,
+        delivery_ids=tuple(each.id for each in publication.deliveries),
+    )
+
+
+def _event_row(seq: int, event: StoredEvent) -> tuple[Value, ...]:
+    rules = event.matched_rules
+    return (
+        seq,
+        event.org_id,
+        event.event_id,
+        event.name,
+        event.received_at,
+        event.revision,
+        event.content,
+        event.digest,
+        event.customer_id,
+        orjson.dumps(rules).decode() if rules else "[]",
+    )
+
+
+def _delivery_row(seq: int, event: StoredEvent, planned: PlannedDelivery) -> tuple[Value, ...]:
+    return (
+        planned.id,
+        seq,
+        event.org_id,
+        event.event_id,
+        event.name,
+        event.revision,
+        planned.rule_id,
+        planned.action,
+        planned.channel.value,
+        str(planned.recipient),
+        planned.customer_id,
+        event.received_at,
+        planned.due_at,
+        planned.expires_at,
+        planned.due_at,
+    )

@@ -1,0 +1,47 @@
+-- look_up_keys
+-- How far the events go, how far event_key covers them, and which of the given keys are in event_key.
+SELECT
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0),
+    (SELECT indexed_seq FROM ledger),
+    (
+        SELECT '[' || group_concat(event_key.seq) || ']'
+        FROM json_each(:keys) AS wanted CROSS JOIN event_key ON event_key.key = wanted.value
+    );
+
+-- recent_identities
+-- Identities of the events that event_key does not cover yet.
+SELECT group_concat(json_array(seq, org_id, event_id))
+FROM event WHERE seq > (SELECT indexed_seq FROM ledger);
+
+-- insert_events
+-- Store events.
+INSERT INTO event (
+    seq, org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules
+) VALUES (
+    :seq, :org_id, :event_id, :name, :received_at, :revision, :content, :digest, :customer_id, :matched_rules
+);
+
+-- insert_keys
+-- Let event_key cover events; one that was covered before a crash stays.
+INSERT OR IGNORE INTO event_key (key, seq) VALUES (:key, :seq);
+
+-- set_indexed_seq
+-- Note how far event_key covers the events.
+UPDATE ledger SET indexed_seq = :indexed_seq;
+
+-- decided_events
+-- What was decided for events, by seq.
+SELECT group_concat(json_array(event.org_id, event.event_id, hex(event.digest), json(event.matched_rules), (
+    SELECT json_group_array(id) FROM (SELECT id FROM delivery WHERE event_id = event.event_id AND org_id = event.org_id ORDER BY seq)
+)))
+FROM json_each(:seqs) AS wanted CROSS JOIN event ON event.seq = wanted.value;
+
+-- get_event
+-- One event among the few that share its key, or among those that another process has just stored.
+SELECT org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules
+FROM event
+WHERE seq IN (
+    SELECT value FROM json_each(:seqs)
+    UNION ALL SELECT seq FROM event_key WHERE key = :key
+    UNION ALL SELECT seq FROM event WHERE seq > :known_seq
+) AND org_id = :org_id AND event_id = :event_id;

@@ -1,0 +1,61 @@
+-- list_all
+-- A page of all deliveries, newest first. In every listing the page is cut before its rows are read whole.
+SELECT group_concat(delivery_document.document)
+FROM (
+    SELECT seq FROM delivery INDEXED BY delivery_created
+    WHERE (created_at, id) < (:created_at, :id)
+        AND (:rule_id IS NULL OR rule_id = :rule_id)
+        AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
+    ORDER BY created_at DESC, id DESC LIMIT :limit
+) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;
+
+-- list_by_org
+-- A page of one organisation's deliveries, newest first.
+SELECT group_concat(delivery_document.document)
+FROM (
+    SELECT seq FROM delivery INDEXED BY delivery_org_created
+    WHERE org_id = :org_id
+        AND (created_at, id) < (:created_at, :id)
+        AND (:rule_id IS NULL OR rule_id = :rule_id)
+        AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
+    ORDER BY created_at DESC, id DESC LIMIT :limit
+) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;
+
+-- list_by_event
+-- A page of the deliveries of the events with one id, newest first.
+SELECT group_concat(delivery_document.document)
+FROM (
+    SELECT seq FROM delivery INDEXED BY delivery_event
+    WHERE event_id = :event_id
+        AND (:org_id IS NULL OR org_id = :org_id)
+        AND (created_at, id) < (:created_at, :id)
+        AND (:rule_id IS NULL OR rule_id = :rule_id)
+        AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
+    ORDER BY created_at DESC, id DESC LIMIT :limit
+) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;
+
+-- list_unfinished
+-- A page of deliveries that have not ended, newest first.
+SELECT group_concat(delivery_document.document)
+FROM (
+    SELECT seq FROM delivery INDEXED BY delivery_wake
+    WHERE wake_at IS NOT NULL
+        AND state IN (SELECT value FROM json_each(:states))
+        AND (:org_id IS NULL OR org_id = :org_id)
+        AND (created_at, id) < (:created_at, :id)
+        AND (:rule_id IS NULL OR rule_id = :rule_id)
+    ORDER BY created_at DESC, id DESC LIMIT :limit
+) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;
+
+-- list_failed
+-- A page of deliveries that ended otherwise than delivered, newest first.
+SELECT group_concat(delivery_document.document)
+FROM (
+    SELECT seq FROM delivery INDEXED BY delivery_failed
+    WHERE state IN ('dead', 'expired', 'suppressed', 'cancelled')
+        AND state IN (SELECT value FROM json_each(:states))
+        AND (:org_id IS NULL OR org_id = :org_id)
+        AND (created_at, id) < (:created_at, :id)
+        AND (:rule_id IS NULL OR rule_id = :rule_id)
+    ORDER BY created_at DESC, id DESC LIMIT :limit
+) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;

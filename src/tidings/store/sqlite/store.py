@@ -1,0 +1,230 @@
+"""The SQLite store: one lane that writes with group commit, and two that read beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.errors import Overloaded
+from tidings.model import Attempt, Contact, Delivery
+from tidings.store.paging import check_page_size, decode_token
+from tidings.store.port import (
+    Backlog,
+    DeliveryFilter,
+    DeliveryPage,
+    Leased,
+    Publication,
+    RecordResult,
+    Revision,
+    Settlement,
+    StoredEvent,
+)
+from tidings.store.sqlite.directory import beat, save_revisions, upsert_contacts
+from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, trouble
+from tidings.store.sqlite.ids import EventIds
+from tidings.store.sqlite.lane import Lane
+from tidings.store.sqlite.leases import LeaseRequest, Leases, RenewRequest, check_settlement
+from tidings.store.sqlite.migrate import migrate
+from tidings.store.sqlite.reading import Reader
+from tidings.store.sqlite.recording import Recorder
+
+_RETRY_AFTER: Final = 1.0
+"""Seconds; a full queue is worked off in less."""
+
+
+class _Writing:
+    """The work of the writing lane, and what must happen once it is committed."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.ids = EventIds()
+        self.recorder = Recorder(self.ids)
+        self.leases = Leases()
+        self._wake = wake
+
+    def committed(self) -> None:
+        """Let memory follow, and wake whoever waits for deliveries."""
+        self.ids.committed()
+        if self.recorder.planned or self.leases.returned:
+            self._wake()
+        self.recorder.planned = self.leases.returned = False
+
+    def rolled_back(self) -> None:
+        """Let memory follow."""
+        self.ids.rolled_back()
+        self.recorder.planned = self.leases.returned = False
+
+    def start(self, connection: Connection, requests: Sequence[None]) -> list[None]:
+        """Read the newest identities into memory."""
+        self.ids.find(connection, [])
+        return [None] * len(requests)
+
+
+class _Onlooker:
+    """Nothing follows from reading."""
+
+    def committed(self) -> None:
+        """Do nothing."""
+
+    def rolled_back(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lanes:
+    """Where calls go. In memory there is one connection, so all three are one lane."""
+
+    write: Lane
+    look_up: Lane
+    """For one row at a time."""
+    survey: Lane
+    """For pages and counts, which look-ups should not wait for."""
+
+
+class SqliteStore:
+    """Implements the port ``Store``. Belongs to the event loop that opened it."""
+
+    def __init__(self, lanes: _Lanes, writing: _Writing, *, work: asyncio.Event, queue_limit: int) -> None:
+        self._lanes = lanes
+        self._writing = writing
+        self._reader = Reader(writing.ids)
+        self._work = work
+        self._queue_limit = queue_limit
+
+    @property
+    def transactions(self) -> int:
+        """How many transactions this store has committed."""
+        return self._lanes.write.transactions
+
+    async def record(self, publications: Sequence[Publication]) -> list[RecordResult]:
+        """See the port; raises Overloaded when too much is waiting."""
+        if not publications:
+            return []
+        self._admit(len(publications))
+        return await self._lanes.write.run(self._writing.recorder.record, publications, weight=len(publications))
+
+    async def lease(self, *, now: int, until: int, limit: int) -> list[Leased]:
+        """See the port."""
+        return await self._lanes.write.run(self._writing.leases.lease, LeaseRequest(now, until, limit))
+
+    async def renew(self, leases: Sequence[tuple[str, int]], *, until: int) -> list[bool]:
+        """See the port."""
+        return await self._lanes.write.run(self._writing.leases.renew, RenewRequest(tuple(leases), until))
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """See the port; raises ValueError for a settlement that MOVES does not know or that lacks its due time."""
+        for settlement in settlements:
+            check_settlement(settlement)
+        return await self._lanes.write.run(self._writing.leases.settle, settlements, weight=len(settlements))
+
+    async def next_due(self) -> int | None:
+        """See the port."""
+        return await self._lanes.look_up.run(self._reader.next_due, None)
+
+    async def wait_for_work(self, *, timeout: float) -> None:  # noqa: ASYNC109 (the port's signature)
+        """See the port. A settlement that puts a delivery back to wait counts as work."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._work.wait()
+        self._work.clear()
+
+    async def get_event(self, org_id: int, event_id: str) -> StoredEvent | None:
+        """See the port."""
+        return await self._lanes.look_up.run(self._reader.events, (org_id, event_id))
+
+    async def get_delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]] | None:
+        """See the port."""
+        return await self._lanes.look_up.run(self._reader.deliveries, delivery_id)
+
+    async def list_deliveries(self, wanted: DeliveryFilter, *, page_size: int, page_token: str) -> DeliveryPage:
+        """See the port."""
+        check_page_size(page_size)
+        after = decode_token(page_token, wanted)
+        return await self._lanes.survey.run(self._reader.pages, (wanted, page_size, after))
+
+    async def upsert_contacts(self, contacts: Sequence[Contact]) -> None:
+        """See the port; raises Overloaded when too much is waiting."""
+        self._admit(len(contacts))
+        await self._lanes.write.run(upsert_contacts, contacts, weight=len(contacts))
+
+    async def get_contact(self, org_id: int, customer_id: str) -> Contact | None:
+        """See the port."""
+        return await self._lanes.look_up.run(self._reader.contacts, (org_id, customer_id))
+
+    async def save_revision(self, revision: Revision) -> None:
+        """See the port."""
+        await self._lanes.write.run(save_revisions, revision)
+
+    async def get_revision(self, revision_id: str) -> Revision | None:
+        """See the port."""
+        return await self._lanes.look_up.run(self._reader.revisions, revision_id)
+
+    async def backlog(self) -> Backlog:
+        """See the port."""
+        return await self._lanes.survey.run(self._reader.backlogs, None)
+
+    async def check(self) -> None:
+        """See the port: commits a row."""
+        await self._lanes.write.run(beat, None)
+
+    def _admit(self, rows: int) -> None:
+        waiting = self._lanes.write.waiting
+        if waiting and waiting + rows > self._queue_limit:
+            raise Overloaded(
+                f"{waiting} rows are waiting to be written and {rows} more would pass the limit of "
+                f"{self._queue_limit}; send them again after a moment",
+                retry_after=_RETRY_AFTER,
+            )
+
+
+@asynccontextmanager
+async def open_sqlite(path: str | None, settings: SqliteSettings | None = None) -> AsyncIterator[SqliteStore]:
+    """Open the database file, or one in memory for None; see ``open_store`` for what it raises."""
+    settings = settings or SqliteSettings()
+    loop = asyncio.get_running_loop()
+    work = asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(work.set)
+
+    writing = _Writing(wake)
+    async with AsyncExitStack() as closing:
+        lanes = await _open_lanes(path, settings, writing, closing)
+        await lanes.write.run(writing.start, None)
+        yield SqliteStore(lanes, writing, work=work, queue_limit=settings.queue_limit)
+
+
+async def _open_lanes(path: str | None, settings: SqliteSettings, writing: _Writing, closing: AsyncExitStack) -> _Lanes:
+    connection = await asyncio.to_thread(_open_writer, path, settings)
+    write = Lane(
+        connection, name="store writer", begin="BEGIN IMMEDIATE", batch_limit=settings.batch_limit, witness=writing
+    )
+    await closing.enter_async_context(write)
+    if path is None:
+        return _Lanes(write=write, look_up=write, survey=write)
+    readers = []
+    for name in ("store look-ups", "store surveys"):
+        connection = await asyncio.to_thread(_open_reader, path, settings)
+        lane = Lane(connection, name=name, begin="BEGIN", batch_limit=settings.batch_limit, witness=_Onlooker())
+        readers.append(await closing.enter_async_context(lane))
+    return _Lanes(write=write, look_up=readers[0], survey=readers[1])
+
+
+def _open_writer(path: str | None, settings: SqliteSettings) -> Connection:
+    connection = connect(path, settings)
+    try:
+        migrate(connection)
+        connection.execute(SQL["delivery_document"])
+    except BaseException as error:
+        connection.close()
+        if (known := trouble(error)) is not None:
+            raise known from error
+        raise
+    return connection
+
+
+def _open_reader(path: str, settings: SqliteSettings) -> Connection:
+    connection = connect(path, settings, read_only=True)
+    connection.execute(SQL["delivery_document"])
+    return connection

@@ -1,0 +1,189 @@
+"""The SQLite store's migrations, its query plans, and its way of finding events by id."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from store_kit import make_event, make_publication, make_publications
+from tidings.errors import InvalidConfiguration
+from tidings.store import Recorded, open_store
+from tidings.store.sqlite import SqliteSettings
+from tidings.store.sqlite.driver import SQL, Connection, connect
+from tidings.store.sqlite.ids import EventIds, Identity, event_key
+from tidings.store.sqlite.migrate import MIGRATIONS, migrate
+from tidings.store.sqlite.recording import Recorder
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    """A database in memory at the newest version."""
+    with closing(connect(None, SqliteSettings())) as opened:
+        migrate(opened)
+        opened.execute(SQL["delivery_document"])
+        yield opened
+
+
+def version_of(connection: Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def test_an_empty_database_is_brought_to_the_newest_version(connection: Connection) -> None:
+    assert version_of(connection) == len(MIGRATIONS)
+
+
+@pytest.mark.parametrize("version", range(len(MIGRATIONS)))
+def test_every_older_version_is_brought_to_the_same_tables(connection: Connection, version: int) -> None:
+    tables = "SELECT type, name, sql FROM main.sqlite_master ORDER BY name"
+    with closing(connect(None, SqliteSettings())) as older:
+        migrate(older, MIGRATIONS[:version])
+        migrate(older)
+
+        assert older.execute(tables).fetchall() == connection.execute(tables).fetchall()
+
+
+def test_a_step_that_fails_leaves_the_version_before_it() -> None:
+    good, bad = "CREATE TABLE one (x);", "CREATE TABLE two (x);\nCREATE TABLE one (x);"
+    with closing(connect(None, SqliteSettings())) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="one already exists"):
+            migrate(connection, [good, bad])
+
+        assert version_of(connection) == 1
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("one",)]
+        migrate(connection, [good, "CREATE TABLE two (x);"])
+        assert version_of(connection) == 2
+
+
+async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+    newer = len(MIGRATIONS) + 1
+    with closing(sqlite3.connect(tmp_path / "tidings.db")) as connection:
+        connection.execute(f"PRAGMA user_version = {newer}")
+
+    with pytest.raises(InvalidConfiguration, match=f"at version {newer}, written by a newer release"):
+        async with open_store(f"sqlite:///{tmp_path / 'tidings.db'}"):
+            pass
+
+
+EXPECTED_PLANS = {
+    "look_up_keys": "SEARCH event_key USING PRIMARY KEY (key=?)",
+    "recent_identities": "SEARCH event USING INTEGER PRIMARY KEY (rowid>?)",
+    "decided_events": "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)",
+    "get_event": "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)",
+    "due_deliveries": "SEARCH delivery USING INDEX delivery_wake (wake_at<?)",
+    "take_deliveries": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
+    "held_deliveries": "SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (id=?)",
+    "renew_deliveries": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
+    "settle_deliveries": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
+    "next_due": "SEARCH delivery USING COVERING INDEX delivery_wake (wake_at>?)",
+    "backlog": "SEARCH delivery USING COVERING INDEX delivery_wake (wake_at>?)",
+    "get_delivery": "SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (id=?)",
+    "list_all": "SEARCH delivery USING INDEX delivery_created ((created_at,id)<(?,?))",
+    "list_by_org": "SEARCH delivery USING INDEX delivery_org_created (org_id=? AND (created_at,id)<(?,?))",
+    "list_by_event": "SEARCH delivery USING INDEX delivery_event (event_id=?)",
+    "list_unfinished": "SEARCH delivery USING INDEX delivery_wake (wake_at>?)",
+    "list_failed": "SEARCH delivery USING INDEX delivery_failed (state=? AND (created_at,id)<(?,?))",
+    "get_contact": "SEARCH contact USING PRIMARY KEY (org_id=? AND customer_id=?)",
+    "get_revision": "SEARCH revision USING INDEX sqlite_autoindex_revision_1 (id=?)",
+}
+
+
+def plan_of(connection: Connection, statement: str) -> list[str]:
+    values = dict.fromkeys(re.findall(r":([a-z_]+)", SQL[statement]), 1)
+    return [row[3].replace(" main.", " ") for row in connection.execute(f"EXPLAIN QUERY PLAN {SQL[statement]}", values)]
+
+
+@pytest.mark.parametrize("statement", EXPECTED_PLANS)
+def test_no_statement_walks_through_the_history(connection: Connection, statement: str) -> None:
+    plan = plan_of(connection, statement)
+
+    assert EXPECTED_PLANS[statement] in plan
+    scanned = [step for step in plan if step.startswith("SCAN")]
+    assert [
+        step for step in scanned if re.match(r"SCAN (event|delivery|attempt|contact|revision|event_key)\b", step)
+    ] == []
+
+
+@pytest.mark.parametrize("statement", ["due_deliveries", "list_all", "list_by_org"])
+def test_no_queue_or_history_is_sorted(connection: Connection, statement: str) -> None:
+    assert [step for step in plan_of(connection, statement) if "B-TREE" in step] == []
+
+
+def test_every_reading_statement_has_its_plan_proved() -> None:
+    reading = {name for name, sql in SQL.items() if re.search(r"^(SELECT|UPDATE (?!ledger))", sql)}
+
+    assert reading == set(EXPECTED_PLANS)
+
+
+def one_key(identity: Identity) -> int:
+    """Give nearly all events the same key."""
+    return len(identity[1])
+
+
+class TestEventIds:
+    """Identities move from memory into the table without being lost on the way."""
+
+    @staticmethod
+    def record(connection: Connection, known: EventIds, numbers: range) -> list[Recorded]:
+        """Record events in a transaction of their own."""
+        connection.execute("BEGIN IMMEDIATE")
+        publications = [make_publication(make_event(f"e-{number}"), deliveries=0) for number in numbers]
+        (results,) = Recorder(known).record(connection, [publications])
+        connection.execute("COMMIT")
+        known.committed()
+        return [each.recorded for each in results]
+
+    def test_an_event_is_found_wherever_its_identity_is(self, connection: Connection) -> None:
+        known = EventIds(run=20)
+        for start in range(0, 100, 7):
+            assert self.record(connection, known, range(start, start + 7)) == [Recorded.NEW] * 7
+            repeated = self.record(connection, known, range(start + 7))
+            assert repeated == [Recorded.DUPLICATE] * (start + 7)
+
+        (covered,) = connection.execute("SELECT count(*) FROM event_key").fetchone()
+        assert 60 <= covered <= 105
+
+    @pytest.mark.parametrize("count", [5, 23, 26, 31, 40, 64])
+    def test_a_restart_finds_what_was_only_in_memory(self, connection: Connection, count: int) -> None:
+        known = EventIds(run=20)
+        for number in range(count):
+            self.record(connection, known, range(number, number + 1))
+
+        restarted = EventIds(run=20)
+
+        assert self.record(connection, restarted, range(count + 1)) == [Recorded.DUPLICATE] * count + [Recorded.NEW]
+
+    def test_what_another_process_recorded_is_found(self, connection: Connection) -> None:
+        ours, theirs = EventIds(run=4), EventIds(run=4)
+        for number in range(0, 30, 2):
+            assert self.record(connection, ours, range(number, number + 1)) == [Recorded.NEW]
+            assert self.record(connection, theirs, range(number, number + 2)) == [Recorded.DUPLICATE, Recorded.NEW]
+
+        assert self.record(connection, ours, range(30)) == [Recorded.DUPLICATE] * 30
+
+    def test_what_was_rolled_back_is_forgotten(self, connection: Connection) -> None:
+        known = EventIds(run=2)
+        self.record(connection, known, range(3))
+        connection.execute("BEGIN IMMEDIATE")
+        Recorder(known).record(connection, [make_publications(5, deliveries=0)])
+        connection.execute("ROLLBACK")
+        known.rolled_back()
+
+        assert self.record(connection, known, range(5)) == [Recorded.DUPLICATE] * 3 + [Recorded.NEW] * 2
+
+    def test_events_that_share_a_key_are_told_apart(self, connection: Connection) -> None:
+        known = EventIds(run=5, key_of=one_key)
+        for start in range(10, 40, 3):
+            assert self.record(connection, known, range(start, start + 3)) == [Recorded.NEW] * 3
+
+        assert self.record(connection, known, range(10, 40)) == [Recorded.DUPLICATE] * 30
+        assert self.record(connection, EventIds(run=5, key_of=one_key), range(10, 41)) == [Recorded.DUPLICATE] * 30 + [
+            Recorded.NEW
+        ]
+
+    def test_a_key_is_the_same_on_every_machine(self) -> None:
+        assert event_key((50750, "e-1")) == event_key((50750, "e-1")) != event_key((5075, "0e-1"))
+        assert -(2**63) <= event_key((50750, "e-1")) < 2**63
