@@ -1,0 +1,119 @@
+"""Which notifications an event calls for.
+
+A decision depends on the event, the rules and the time given, and on nothing else. A rule that fails on an event is
+noted and stops no other.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from tidings.events import customer_id, event_name
+from tidings.events.v1.event_pb2 import Event
+from tidings.expressions import EvaluationError
+from tidings.model import Brand, PlannedDelivery
+from tidings.rules.planning import deliveries, expiry
+from tidings.rules.ruleset import Rule, RuleSet
+from tidings.rules.subject import Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A rule that applies to the event."""
+
+    rule_id: str
+    mode: Literal["live", "shadow"]
+    deliveries: tuple[PlannedDelivery, ...]
+    """What it sends; nothing in shadow mode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFailure:
+    """A rule, or one of its actions, that could not be evaluated on the event."""
+
+    rule_id: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a rule set says of an event. Both parts are in the order of the rules."""
+
+    matches: tuple[Match, ...] = ()
+    failures: tuple[RuleFailure, ...] = ()
+
+    @property
+    def deliveries(self) -> tuple[PlannedDelivery, ...]:
+        """Everything to send."""
+        return tuple(delivery for match in self.matches for delivery in match.deliveries)
+
+
+NOTHING = Decision()
+
+
+def decide(ruleset: RuleSet, event: Event, *, now: int, event_id: str) -> Decision:
+    """Say which rules apply to an event and what they send.
+
+    An organisation without a brand has nothing to send as: no rule applies to it. An ``expires_at`` or a recipient
+    that cannot be worked out is a failure of the rule; a rule whose condition or expiry fails does not match.
+
+    Args:
+        ruleset: the rules and brands.
+        event: what happened; it need not carry its id.
+        now: epoch milliseconds, what ``now()`` is and when deliveries are due.
+        event_id: the id that deliveries are derived from.
+    """
+    brand = ruleset.brands.get(event.org_id)
+    index = ruleset.index.get(event_name(event)) if brand is not None else None
+    if brand is None or index is None:
+        return NOTHING
+    subject = Subject(event, index.bound, now=now, zone=brand.time_zone)
+    candidates = index.candidates(event.org_id, subject)
+    if not candidates:
+        return NOTHING
+    decider = _Decider(event, brand, subject, now=now, event_id=event_id)
+    for _, rule in candidates:
+        decider.consider(rule)
+    return Decision(matches=tuple(decider.matches), failures=tuple(decider.failures))
+
+
+class _Decider:
+    """One decision under way."""
+
+    __slots__ = ("_brand", "_event", "_event_id", "_now", "_subject", "failures", "matches")
+
+    def __init__(self, event: Event, brand: Brand, subject: Subject, *, now: int, event_id: str) -> None:
+        self._event = event
+        self._brand = brand
+        self._now = now
+        self._event_id = event_id
+        self._subject = subject
+        self.matches: list[Match] = []
+        self.failures: list[RuleFailure] = []
+
+    def consider(self, rule: Rule) -> None:
+        """Add the rule to the matches if it applies, to the failures if that cannot be told."""
+        try:
+            if rule.when is None or self._subject.search(rule.when) is True:
+                self._match(rule)
+        except EvaluationError as error:
+            self._fail(rule, str(error))
+
+    def _match(self, rule: Rule) -> None:
+        if rule.mode == "shadow":
+            self.matches.append(Match(rule_id=rule.id, mode="shadow", deliveries=()))
+            return
+        planned = deliveries(
+            rule,
+            self._brand,
+            self._subject.search,
+            event_id=self._event_id,
+            customer=customer_id(self._event),
+            now=self._now,
+            expires_at=expiry(rule, self._subject.search, self._brand.time_zone),
+            failed=partial(self._fail, rule),
+        )
+        self.matches.append(Match(rule_id=rule.id, mode="live", deliveries=tuple(planned)))
+
+    def _fail(self, rule: Rule, error: str) -> None:
+        self.failures.append(RuleFailure(rule_id=rule.id, error=error))

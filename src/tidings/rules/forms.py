@@ -1,0 +1,131 @@
+"""The forms that texts of a brand or rule must have: addresses, zones, locales, URLs, rates, secret references.
+
+Each check returns the text or raises a finding that says what is expected. None repeats the text, least of all a
+secret somebody wrote where its reference belongs.
+"""
+
+import re
+from datetime import time
+from typing import Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic_core import PydanticCustomError
+
+from tidings.documents import did_you_mean
+from tidings.model import Rate, SecretRef
+
+_LOCAL: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS: Final = re.compile(rf"{_LOCAL}@{_LABEL}(?:\.{_LABEL})*")
+_MAILBOX: Final = re.compile(r"(?P<name>[^<>\x00-\x1f\x7f]*)<(?P<address>[^<>]*)>")
+_LONGEST_ADDRESS: Final = 254
+_LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?")
+_RATE: Final = re.compile(r"([1-9][0-9]{0,6})/(s|m|h|d)")
+_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+_HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]")
+_URL: Final = re.compile(r"[\x21-\x7e]{1,2000}")
+
+
+def is_address(text: str) -> bool:
+    """Say whether a text is one bare e-mail address, fit for an envelope and a header."""
+    return len(text) <= _LONGEST_ADDRESS and _ADDRESS.fullmatch(text) is not None
+
+
+def address(text: str) -> str:
+    """Check one bare e-mail address."""
+    if not is_address(text):
+        raise PydanticCustomError(
+            "invalid-address", "this is not an e-mail address", {"hint": "write name@example.com"}
+        )
+    return text
+
+
+def mailbox(text: str) -> str:
+    """Check ``Name <address>`` or a bare address."""
+    found = _MAILBOX.fullmatch(text)
+    if not is_address(found["address"] if found else text):
+        hint = "write Name <name@example.com> or name@example.com"
+        raise PydanticCustomError("invalid-address", "this is not a sender", {"hint": hint})
+    return text
+
+
+def zone(text: str) -> str:
+    """Check the name of a time zone."""
+    try:
+        ZoneInfo(text)
+    except (LookupError, ValueError, OSError):
+        hint = did_you_mean(text, available_timezones()) or "write an IANA name such as Asia/Kolkata"
+        raise PydanticCustomError("unknown-time-zone", "there is no such time zone", {"hint": hint}) from None
+    return text
+
+
+def read_zone(text: str) -> ZoneInfo:
+    """Return a checked time zone."""
+    return ZoneInfo(text)
+
+
+def locale(text: str) -> str:
+    """Check a language tag: language, optional script, optional region."""
+    if not _LOCALE.fullmatch(text):
+        hint = "write a language and, if need be, a region: en, ar-AE, zh-Hant-TW"
+        raise PydanticCustomError("invalid-locale", "this is not a language tag", {"hint": hint})
+    return text
+
+
+def endpoint_url(text: str) -> str:
+    """Check an absolute http or https URL without user, password and fragment."""
+    try:
+        parts = urlsplit(text)
+        fits = parts.port != 0
+    except ValueError:
+        fits = False
+    else:
+        fits = fits and parts.scheme in ("http", "https") and _HOST.fullmatch(_host(parts.netloc)) is not None
+    if not fits or not _URL.fullmatch(text) or "#" in text:
+        hint = "write https://host/path, without user, password and fragment"
+        raise PydanticCustomError("invalid-url", "this is not an address to post to", {"hint": hint})
+    return text
+
+
+def _host(netloc: str) -> str:
+    """Return the host of ``host:port``; what holds a user keeps its ``@`` and is no host."""
+    return re.sub(r":[0-9]*$", "", netloc)
+
+
+def secret_reference(text: str) -> str:
+    """Check a reference to a secret."""
+    try:
+        return str(SecretRef.parse(text))
+    except ValueError:
+        hint = "put the secret into the environment or a file, write env:NAME or file:PATH, and replace the secret"
+        message = "a secret is given by reference, never by value"
+        raise PydanticCustomError("secret-value", message, {"hint": hint}) from None
+
+
+def rate(text: str) -> str:
+    """Check a rate such as ``50/s``."""
+    if not _RATE.fullmatch(text):
+        raise PydanticCustomError(
+            "invalid-rate", "this is not a rate", {"hint": "write 50/s, 600/m, 10000/h or 5000/d"}
+        )
+    return text
+
+
+def read_rate(text: str) -> Rate:
+    """Return a checked rate."""
+    count, _, unit = text.partition("/")
+    return Rate(count=int(count), seconds=_SECONDS[unit])
+
+
+def clock_time(text: str) -> str:
+    """Check a time of day."""
+    if not _CLOCK.fullmatch(text):
+        raise PydanticCustomError("invalid-time", "this is not a time of day", {"hint": 'write HH:MM, such as "21:00"'})
+    return text
+
+
+def read_clock_time(text: str) -> time:
+    """Return a checked time of day."""
+    return time.fromisoformat(text)

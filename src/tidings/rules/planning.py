@@ -1,0 +1,100 @@
+"""What a rule that applies sends, to whom, until when."""
+
+from collections.abc import Callable, Iterator
+from datetime import tzinfo
+from typing import Any
+
+from tidings.expressions import EvaluationError, Expression
+from tidings.expressions.errors import Fault
+from tidings.expressions.moments import moment
+from tidings.model import Brand, Channel, PlannedDelivery, Recipient, RecipientKind, delivery_id
+from tidings.rules.forms import is_address
+from tidings.rules.ruleset import EmailAction, Rule, WebhookAction
+
+Evaluate = Callable[[Expression], Any]
+"""Evaluates an expression on the event of the decision."""
+
+
+def expiry(rule: Rule, evaluate: Evaluate, zone: tzinfo) -> int | None:
+    """Return until when the rule's messages may be sent, or None for always; raise EvaluationError."""
+    if rule.expires_at is None:
+        return None
+    value = evaluate(rule.expires_at)
+    try:
+        return None if value is None else moment("expires_at", value, zone)
+    except Fault as fault:
+        raise fault.error(fault.message, hint=fault.hint) from None
+
+
+def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)
+    rule: Rule,
+    brand: Brand,
+    evaluate: Evaluate,
+    *,
+    event_id: str,
+    customer: str | None,
+    now: int,
+    expires_at: int | None,
+    failed: Callable[[str], None],
+) -> Iterator[PlannedDelivery]:
+    """Yield what a rule plans; an action without a recipient is told to ``failed`` and does not stop the others."""
+    for position, action in enumerate(rule.actions):
+        channel = Channel.EMAIL if isinstance(action, EmailAction) else Channel.WEBHOOK
+        try:
+            recipients = _recipients(action, brand, evaluate, customer)
+        except EvaluationError as error:
+            failed(f"notify[{position}]: {error}")
+            continue
+        if problem := _shortfall(action, recipients):
+            failed(f"notify[{position}]: {problem}")
+        for recipient in dict.fromkeys(each for each in recipients if each is not None):
+            yield PlannedDelivery(
+                id=delivery_id(
+                    org_id=brand.org_id, event_id=event_id, rule_id=rule.id, action=position, recipient=recipient
+                ),
+                rule_id=rule.id,
+                action=position,
+                channel=channel,
+                recipient=recipient,
+                customer_id=customer,
+                due_at=now,
+                expires_at=expires_at,
+            )
+
+
+def _shortfall(action: EmailAction | WebhookAction, recipients: list[Recipient | None]) -> str:
+    """Say what is wrong with the recipients of an action; empty when nothing is."""
+    if recipients and None not in recipients:
+        return ""
+    if isinstance(action, WebhookAction):
+        return f"the brand has no endpoint for {action.to!r}"
+    if isinstance(action.to, str):
+        return "the brand has no alerts_to"
+    return f"{action.to.text} gives {'something besides e-mail addresses' if recipients else 'no e-mail address'}"
+
+
+def _recipients(
+    action: EmailAction | WebhookAction, brand: Brand, evaluate: Evaluate, customer: str | None
+) -> list[Recipient | None]:
+    """Return the recipients of an action; None stands for something that is no address."""
+    if isinstance(action, WebhookAction):
+        wanted = [each.name for each in brand.endpoints if action.to in ("all", each.name)]
+        return [Recipient(kind=RecipientKind.ENDPOINT, name=name) for name in wanted]
+    if action.to == "customer":
+        return [Recipient(kind=RecipientKind.CUSTOMER, name=customer or "")]
+    return [_by_address(each) for each in _addresses(action.to, brand, evaluate)]
+
+
+def _addresses(to: str | Expression, brand: Brand, evaluate: Evaluate) -> list[Any]:
+    if to == "brand":
+        return list(brand.alerts_to)
+    if isinstance(to, str):
+        return [to]
+    found = evaluate(to)
+    listed = found if isinstance(found, list) else [found]
+    return [each for each in listed if each is not None and each != ""]
+
+
+def _by_address(found: Any) -> Recipient | None:
+    address = found.strip() if isinstance(found, str) else ""
+    return Recipient(kind=RecipientKind.ADDRESS, name=address) if is_address(address) else None

@@ -1,0 +1,91 @@
+"""Rules as compiled: frozen values that deciding, composing and explaining read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Literal
+
+from tidings.expressions import Expression
+from tidings.model import Brand
+from tidings.rules.index import EventIndex
+
+Mode = Literal["live", "shadow", "off"]
+
+CompiledBody = Mapping[str, "Expression | CompiledBody"]
+"""Data of a webhook: keys with expressions, nested as written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailAction:
+    """An e-mail to send."""
+
+    to: str | Expression
+    """``customer``, ``brand``, a literal address, or where the addresses stand in the event."""
+    template: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookAction:
+    """A webhook to send."""
+
+    to: str
+    """An endpoint's name, or ``all``."""
+    type: str | None = None
+    body: CompiledBody | None = None
+
+
+Action = EmailAction | WebhookAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Which event, on which condition, notifies whom by what."""
+
+    id: str
+    description: str
+    events: tuple[str, ...]
+    orgs: frozenset[int] | None
+    """None: every brand."""
+    when: Expression | None
+    """None: always."""
+    mode: Mode
+    category: str
+    expires_at: Expression | None
+    actions: tuple[Action, ...]
+    file: str
+    line: int
+    """Where the rule stands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleSet:
+    """The rules and brands of a rulebook."""
+
+    rules: tuple[Rule, ...]
+    """In order of file and place, which is the order of matches in a decision."""
+    brands: Mapping[int, Brand] = field(default_factory=lambda: MappingProxyType({}))
+    """By organisation."""
+
+    @cached_property
+    def index(self) -> Mapping[str, EventIndex[Rule]]:
+        """Rules that are not off, by event name and arranged for finding."""
+        by_event: dict[str, list[tuple[int, Rule]]] = {}
+        for position, rule in enumerate(self.rules):
+            if rule.mode != "off":
+                for name in dict.fromkeys(rule.events):
+                    by_event.setdefault(name, []).append((position, rule))
+        return {name: EventIndex(name, rules) for name, rules in by_event.items()}
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
+
+    def rule(self, rule_id: str) -> Rule | None:
+        """Return the rule of that id, or None."""
+        return self._by_id.get(rule_id)
+
+    def rules_for(self, org_id: int) -> Iterable[Rule]:
+        """Yield the rules that apply to an organisation, whatever their mode; none without a brand."""
+        if org_id in self.brands:
+            yield from (rule for rule in self.rules if rule.orgs is None or org_id in rule.orgs)

@@ -1,0 +1,270 @@
+"""What may stand in a rules file and in a brands file, key by key.
+
+The shapes serve three readers: the compiler, which gets valid values; writers, who get a finding for everything that
+does not fit; and editors, which complete from the JSON Schema made of the descriptions here.
+"""
+
+import re
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    StrictInt,
+    StrictStr,
+    Tag,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from tidings.documents import did_you_mean
+from tidings.rules.forms import (
+    address,
+    clock_time,
+    endpoint_url,
+    is_address,
+    locale,
+    mailbox,
+    rate,
+    secret_reference,
+    zone,
+)
+
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_TYPE: Final = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+
+
+_Item = TypeVar("_Item")
+
+
+def _identifier(text: str) -> str:
+    if not _IDENTIFIER.fullmatch(text):
+        hint = "use up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
+        raise PydanticCustomError("invalid-name", "this is not a name", {"hint": hint})
+    return text
+
+
+def _endpoint_name(text: str) -> str:
+    if text == "all":
+        raise PydanticCustomError("invalid-name", "an endpoint cannot be called all: rules mean every endpoint by it")
+    return _identifier(text)
+
+
+def _webhook_type(text: str) -> str:
+    if not _TYPE.fullmatch(text):
+        hint = "use letters, digits and underscores, with dots between words, such as loyalty.points_expiring"
+        raise PydanticCustomError("invalid-type", "this is not a webhook type", {"hint": hint})
+    return text
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("invalid-value", "this must not be empty")
+    return text
+
+
+def _not_empty(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    """Refuse an empty list; unlike a length of the field, say nothing when its items are what is wrong."""
+    if not items:
+        raise PydanticCustomError("invalid-value", "this must not be an empty list")
+    return items
+
+
+def _email_recipient(text: str) -> str:
+    if text in ("customer", "brand") or is_address(text):
+        return text
+    hint = did_you_mean(text, ("customer", "brand")) or "write customer, brand, name@example.com or {path: JMESPath}"
+    raise PydanticCustomError("invalid-address", "this is not a recipient", {"hint": hint})
+
+
+def _kind(value: Any) -> str | None:
+    """Tell the forms a value may take apart, so that only one of them is reported on."""
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, list | tuple):
+        return "list"
+    return "mapping" if isinstance(value, dict | BaseModel) else None
+
+
+_Filled = AfterValidator(_not_empty)
+
+Name = Annotated[StrictStr, AfterValidator(_identifier)]
+Text = Annotated[StrictStr, AfterValidator(_filled)]
+Expression = Annotated[StrictStr, Field(json_schema_extra={"format": "jmespath"})]
+Address = Annotated[StrictStr, AfterValidator(address)]
+Mailbox = Annotated[StrictStr, AfterValidator(mailbox)]
+TimeZone = Annotated[StrictStr, AfterValidator(zone)]
+Locale = Annotated[StrictStr, AfterValidator(locale)]
+ClockTime = Annotated[StrictStr, AfterValidator(clock_time)]
+EndpointName = Annotated[StrictStr, AfterValidator(_endpoint_name)]
+EndpointUrl = Annotated[StrictStr, AfterValidator(endpoint_url)]
+SecretReference = Annotated[StrictStr, AfterValidator(secret_reference)]
+RateText = Annotated[StrictStr, AfterValidator(rate)]
+WebhookType = Annotated[StrictStr, AfterValidator(_webhook_type)]
+
+
+class Shape(BaseModel):
+    """A mapping in which unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class PathShape(Shape):
+    """Where in the event the recipient's address stands."""
+
+    path: Expression = Field(description="JMESPath of an address or of a list of addresses.")
+
+
+class EmailShape(Shape):
+    """An e-mail to send."""
+
+    to: Annotated[
+        Annotated[StrictStr, AfterValidator(_email_recipient), Tag("text")] | Annotated[PathShape, Tag("mapping")],
+        Discriminator(
+            _kind,
+            custom_error_type="wrong-type",
+            custom_error_message="this must be customer, brand, an address, or {path: JMESPath}",
+        ),
+    ] = Field(description="customer, brand (its alerts_to), an address, or {path: JMESPath}.")
+    template: Text = Field(description="Name of a template under templates/, without locale and ending.")
+
+
+class Body(
+    RootModel[
+        dict[
+            StrictStr,
+            Annotated[
+                Annotated[Expression, Tag("text")] | Annotated["Body", Tag("mapping")],
+                Discriminator(
+                    _kind,
+                    custom_error_type="wrong-type",
+                    custom_error_message="this must be a JMESPath expression, as a text, or a mapping of such",
+                    custom_error_context={"hint": "write a fixed number in backticks and quotes: '`5`'"},
+                ),
+            ],
+        ]
+    ]
+):
+    """Data of a webhook: keys with JMESPath expressions, nested at will."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class WebhookShape(Shape):
+    """A webhook to send."""
+
+    to: Name = Field(description="Name of an endpoint of the brand, or all.")
+    type: WebhookType | None = Field(
+        default=None, description="Type in the webhook's body; the event's name when absent."
+    )
+    body: Body | None = Field(
+        default=None, description="Data of the webhook: keys with JMESPath expressions; the whole event when absent."
+    )
+
+
+class ActionShape(Shape):
+    """One thing to send: an e-mail or a webhook."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["email"]}, {"required": ["webhook"]}]})
+
+    email: EmailShape | None = Field(default=None, description="An e-mail to send.")
+    webhook: WebhookShape | None = Field(default=None, description="A webhook to send.")
+
+    @model_validator(mode="after")
+    def _has_one_channel(self) -> "ActionShape":
+        if (self.email is None) == (self.webhook is None):
+            raise PydanticCustomError("one-channel", "an action is either an email or a webhook", {"hint": _ONE_EACH})
+        return self
+
+
+_ONE_EACH: Final = "write one list item for each"
+
+
+class RuleShape(Shape):
+    """Which event, on which condition, notifies whom by what."""
+
+    planned_keys: ClassVar = frozenset({"throttle", "delay", "send_at", "digest", "cancel_on", "urgent", "rollout"})
+
+    id: Name = Field(description="Name of the rule, unique in the rulebook.")
+    description: StrictStr = Field(default="", description="What the rule is for, in words.")
+    event: Annotated[
+        Annotated[Text, Tag("text")] | Annotated[tuple[Text, ...], _Filled, Tag("list")],
+        Discriminator(
+            _kind,
+            custom_error_type="wrong-type",
+            custom_error_message="this must be the name of an event or a list of names",
+        ),
+    ] = Field(description="Name of a catalog event, or a list of names.")
+    orgs: Annotated[tuple[StrictInt, ...], _Filled] | None = Field(
+        default=None, description="Organisations the rule is for; every brand when absent."
+    )
+    when: Expression | None = Field(
+        default=None, description="JMESPath condition; the rule applies when it is exactly true, always when absent."
+    )
+    mode: Literal["live", "shadow", "off"] = Field(
+        default="live", description="live sends; shadow decides and records, but sends nothing; off does nothing."
+    )
+    category: Name = Field(default="service", description="Consent category; service is transactional.")
+    expires_at: Expression | None = Field(
+        default=None, description="JMESPath of the time after which nothing is sent; a date means its end."
+    )
+    notify: Annotated[tuple[ActionShape, ...], _Filled] = Field(description="What to send, to whom.")
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The event names, whichever way they are written."""
+        return (self.event,) if isinstance(self.event, str) else self.event
+
+
+class RulesFile(Shape):
+    """A rules file."""
+
+    version: Literal[1] = Field(description="Version of the format: 1.")
+    rules: tuple[RuleShape, ...] = Field(description="The rules.")
+
+
+class QuietHoursShape(Shape):
+    """Local hours in which customers are left alone."""
+
+    start: ClockTime = Field(alias="from", description="Begin, as HH:MM.")
+    end: ClockTime = Field(alias="to", description="End, as HH:MM.")
+
+
+class EndpointShape(Shape):
+    """A webhook address of a brand."""
+
+    name: EndpointName = Field(description="Name that rules use.")
+    url: EndpointUrl = Field(description="Address to post to.")
+    secrets: Annotated[tuple[SecretReference, ...], _Filled] = Field(
+        description="Signing secrets, newest first, each as env:NAME or file:PATH."
+    )
+    rate: RateText | None = Field(default=None, description="Most webhooks in a time, such as 50/s, 600/m, 10000/h.")
+    ordering: Literal["none", "customer"] = Field(
+        default="none", description="customer keeps the order of each customer's webhooks."
+    )
+
+
+class BrandShape(Shape):
+    """A brand: one organisation with its sender, time zone, locale and endpoints."""
+
+    org: Annotated[StrictInt, Field(ge=0, lt=2**63)] = Field(description="Number of the organisation.")
+    name: Text = Field(description="Name as customers know it.")
+    sender: Mailbox = Field(alias="from", description="Sender of e-mails: Name <address>, or an address.")
+    alerts_to: tuple[Address, ...] = Field(default=(), description="Addresses that e-mails to the brand go to.")
+    time_zone: TimeZone = Field(default="UTC", description="IANA time zone, such as Asia/Kolkata.")
+    locale: Locale = Field(default="en", description="Language tag, such as en or ar-AE.")
+    quiet_hours: QuietHoursShape | None = Field(
+        default=None, description="Local hours in which customers are left alone."
+    )
+    endpoints: tuple[EndpointShape, ...] = Field(default=(), description="Webhook addresses.")
+
+
+class BrandsFile(Shape):
+    """A brands file."""
+
+    version: Literal[1] = Field(description="Version of the format: 1.")
+    brands: tuple[BrandShape, ...] = Field(description="The brands.")
