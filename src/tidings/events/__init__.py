@@ -1,1 +1,54 @@
-"""Under construction."""
+"""Events: the generated messages, the catalog, the native view, and conversion from and to vendors' JSON.
+
+Pure: no clock, no loop, no socket. The messages themselves are in ``tidings.events.v1``, generated from
+``protos/tidings/events/v1``. Values are kept exactly: 64-bit integers stay integers, and what no message
+models is kept as JSON text at its own path.
+"""
+
+from tidings.events.catalog import Catalog, CatalogEvent, catalog
+from tidings.events.conversion import (
+    MAX_EVENTS,
+    Conversion,
+    ConversionError,
+    ConversionWarning,
+    ConvertedEvent,
+    RejectedEvent,
+    convert,
+    convert_one,
+)
+from tidings.events.fields import EventField, event_fields
+from tidings.events.identity import content_digest, customer_id, derive_event_id, event_data, event_name
+from tidings.events.narrow import narrow_view
+from tidings.events.restoring import to_vendor_json
+from tidings.events.samples import sample, samples
+from tidings.events.validation import MAX_EVENT_BYTES, MAX_EVENT_ID, validate
+from tidings.events.view import native_view
+
+__all__ = [
+    "MAX_EVENTS",
+    "MAX_EVENT_BYTES",
+    "MAX_EVENT_ID",
+    "Catalog",
+    "CatalogEvent",
+    "Conversion",
+    "ConversionError",
+    "ConversionWarning",
+    "ConvertedEvent",
+    "EventField",
+    "RejectedEvent",
+    "catalog",
+    "content_digest",
+    "convert",
+    "convert_one",
+    "customer_id",
+    "derive_event_id",
+    "event_data",
+    "event_fields",
+    "event_name",
+    "narrow_view",
+    "native_view",
+    "sample",
+    "samples",
+    "to_vendor_json",
+    "validate",
+]

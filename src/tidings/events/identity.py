@@ -1,0 +1,64 @@
+"""Whom an event concerns, what it is called, and what tells it from others."""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from tidings.events.catalog import CatalogEvent, catalog
+from tidings.events.narrow import narrow_view
+from tidings.events.pointers import step
+from tidings.events.v1.event_pb2 import Event
+from tidings.events.view import native_view
+
+_ID_LENGTH: Final = 32
+_GENERIC_PATH: Final = ("data", "customerIdentifiers", "customerId")
+
+
+def event_name(event: Event) -> str:
+    """Return the event's name: the catalog's, or a generic event's own. Empty when the event has no data."""
+    field = event.WhichOneof("data")
+    if field is None:
+        return ""
+    known = catalog().by_field(field)
+    return event.generic.name if known is None else known.name
+
+
+def event_data(event: Event) -> Message | None:
+    """Return the message of the oneof that is set, or None."""
+    field = event.WhichOneof("data")
+    return None if field is None else getattr(event, field)
+
+
+def customer_id(event: Event) -> str | None:
+    """Return the number of the member the event concerns, as text, or None when it concerns nobody known."""
+    known = catalog().by_field(event.WhichOneof("data") or "")
+    path = _GENERIC_PATH if known is None else known.customer_id_path
+    found: Any = _view_for(known)(event) if path else None
+    for part in path:
+        found = step(found, part)
+    if isinstance(found, bool) or not isinstance(found, int | str):
+        return None
+    return str(found) or None
+
+
+def content_digest(event: Event) -> bytes:
+    """Return the SHA-256 of everything the publisher sent; equal content has an equal digest."""
+    return hashlib.sha256(event.SerializeToString(deterministic=True)).digest()
+
+
+def derive_event_id(event: Event) -> str:
+    """Return an id made of the content, the same for the same content, whatever id the event carries."""
+    bare = event
+    if event.HasField("event_id"):
+        bare = Event()
+        bare.CopyFrom(event)
+        bare.ClearField("event_id")
+    return f"sha256-{content_digest(bare).hex()[:_ID_LENGTH]}"
+
+
+@cache
+def _view_for(known: CatalogEvent | None) -> Callable[[Event], dict[str, Any]]:
+    return native_view if known is None else narrow_view(known.name, [known.customer_id_path])
