@@ -1,1 +1,6 @@
-"""Under construction."""
+"""The gateway as a whole: wiring, lifecycle, and the process around it."""
+
+from tidings.app.compose import Gateway, load_rulebook, open_gateway
+from tidings.app.serve import serve
+
+__all__ = ["Gateway", "load_rulebook", "open_gateway", "serve"]

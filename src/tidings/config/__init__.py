@@ -1,1 +1,6 @@
-"""Under construction."""
+"""The configuration file, the environment and the secrets: the one place that reads them."""
+
+from tidings.config.secrets import read_secret
+from tidings.config.settings import LogSettings, ReloadSettings, Settings, load_settings
+
+__all__ = ["LogSettings", "ReloadSettings", "Settings", "load_settings", "read_secret"]

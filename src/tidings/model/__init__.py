@@ -4,7 +4,7 @@ Times are epoch milliseconds as ``int`` throughout: they compare, store and trav
 """
 
 from tidings.model.brand import Brand, Endpoint, QuietHours, Rate, SecretRef, Secrets
-from tidings.model.contact import Contact
+from tidings.model.contact import Contact, contact_faults, is_address
 from tidings.model.delivery import (
     ENDED,
     MOVES,
@@ -48,5 +48,7 @@ __all__ = [
     "Source",
     "State",
     "WebhookCall",
+    "contact_faults",
     "delivery_id",
+    "is_address",
 ]

@@ -1,1 +1,7 @@
-"""Under construction."""
+"""The gRPC face: converts messages, calls use cases, and gives errors their statuses. No rule lives here."""
+
+from tidings.rpc.server import GrpcServer, open_grpc_server
+from tidings.rpc.settings import GrpcSettings
+from tidings.rpc.status import STATUS, status_code, status_of
+
+__all__ = ["STATUS", "GrpcServer", "GrpcSettings", "open_grpc_server", "status_code", "status_of"]

@@ -1,1 +1,36 @@
-"""Under construction."""
+"""A rulebook: the rules, brands and templates of one folder, checked, compiled and versioned together.
+
+It loads, composes messages and keeps past revisions at hand. What a rule means is ``tidings.rules``'
+business, what a template means ``tidings.render``'s.
+"""
+
+from tidings.rulebook.compose import ComposeFailed, Unreachable, compose
+from tidings.rulebook.history import ReadArchive, Rulebooks
+from tidings.rulebook.load import (
+    InvalidRulebook,
+    Rulebook,
+    check,
+    load,
+    pack,
+    read_folder,
+    revision_of,
+    rulebook_files,
+    unpack,
+)
+
+__all__ = [
+    "ComposeFailed",
+    "InvalidRulebook",
+    "ReadArchive",
+    "Rulebook",
+    "Rulebooks",
+    "Unreachable",
+    "check",
+    "compose",
+    "load",
+    "pack",
+    "read_folder",
+    "revision_of",
+    "rulebook_files",
+    "unpack",
+]

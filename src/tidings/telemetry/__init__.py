@@ -1,1 +1,7 @@
-"""Under construction."""
+"""What operators see: log events and metrics. It knows names and forms, not what the gateway does."""
+
+from tidings.telemetry import events
+from tidings.telemetry.logs import Form, Level, configure_logging, get_logger
+from tidings.telemetry.metrics import Metrics
+
+__all__ = ["Form", "Level", "Metrics", "configure_logging", "events", "get_logger"]

@@ -1,0 +1,148 @@
+"""The one place that wires the gateway: in a straight line, closed in reverse."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from tidings.authoring import Reloader, compile_folder
+from tidings.channels import open_email_channel, open_webhook_channel
+from tidings.config import Settings, read_secret
+from tidings.dispatch import Dispatcher
+from tidings.errors import InvalidConfiguration
+from tidings.intake import KeepingPolicy, Publish, PublishJson, TakeVendorBody, system_clock
+from tidings.rpc import GrpcServer, open_grpc_server
+from tidings.rulebook import ReadArchive, Rulebook, Rulebooks, pack
+from tidings.store import Revision, Store, open_store
+from tidings.telemetry import Metrics
+from tidings.web import IntakeSettings, StatusPages, VendorIntake, open_http_server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """A running gateway."""
+
+    grpc_port: int
+    http_port: int
+    rulebooks: Rulebooks
+    reloader: Reloader
+    grpc: GrpcServer
+    status: StatusPages
+    store: Store
+    dispatching: asyncio.Task[None]
+    stop_dispatch: asyncio.Event
+
+    async def start_serving(self) -> None:
+        """Let health and readiness say that events are welcome."""
+        self.status.serving = True
+        await self.grpc.set_serving(True)
+
+    async def stop_intake(self, *, grace: float) -> None:
+        """Refuse new events, and let those under way commit within ``grace`` seconds."""
+        self.status.serving = False
+        await self.grpc.stop(grace=grace)
+
+    async def drain(self) -> None:
+        """Settle what dispatch has under way, bounded in time."""
+        self.stop_dispatch.set()
+        await self.dispatching
+
+
+def load_rulebook(settings: Settings) -> Rulebook:
+    """Read and compile the configured rulebook.
+
+    Raises:
+        InvalidConfiguration: the folder cannot be read.
+        tidings.rulebook.InvalidRulebook: with every problem.
+    """
+    try:
+        return compile_folder(settings.rules, secrets=read_secret)
+    except OSError as error:
+        message = f"rules: the rulebook's folder {settings.rules} cannot be read: {error.strerror or error}"
+        raise InvalidConfiguration(message) from error
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """Open everything, bind, and dispatch; serving is announced by ``start_serving``."""
+    rulebook = load_rulebook(settings)
+    metrics = Metrics()
+    async with AsyncExitStack() as closing:
+        store = await closing.enter_async_context(open_store(settings.store))
+        await store.save_revision(
+            Revision(id=rulebook.revision, created_at=system_clock(), archive=pack(rulebook.sources))
+        )
+        rulebooks = Rulebooks(rulebook, read_archive=_archive_reader(store))
+        reloader = Reloader(
+            settings.rules,
+            rulebooks=rulebooks,
+            store=store,
+            secrets=read_secret,
+            metrics=metrics,
+            clock=system_clock,
+        )
+        email = await closing.enter_async_context(open_email_channel(settings.email, read_secret))
+        webhook = await closing.enter_async_context(open_webhook_channel(settings.webhook, read_secret))
+        dispatcher = Dispatcher(
+            store=store,
+            rulebooks=rulebooks,
+            email=email,
+            webhook=webhook,
+            metrics=metrics,
+            clock=system_clock,
+            settings=settings.dispatch,
+        )
+        publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics)
+        grpc = await closing.enter_async_context(open_grpc_server(settings.grpc, publish=publish, store=store))
+        status = StatusPages(
+            store=store, metrics=metrics, revision=lambda: rulebooks.current.revision, clock=system_clock
+        )
+        routes = [*status.routes(), *_vendor_intake(settings.intake, publish, store).routes()]
+        http_port = await closing.enter_async_context(
+            open_http_server(settings.http, routes, max_body_bytes=settings.intake.max_body_bytes)
+        )
+        stop = asyncio.Event()
+        dispatching = asyncio.create_task(dispatcher.run(stop), name="dispatch")
+        closing.push_async_callback(_finish, dispatching, stop)
+        if settings.reload.every:
+            watching = asyncio.create_task(reloader.watch(every=settings.reload.every), name="rulebook watch")
+            closing.push_async_callback(_cancel, watching)
+        yield Gateway(
+            grpc_port=grpc.port,
+            http_port=http_port,
+            rulebooks=rulebooks,
+            reloader=reloader,
+            grpc=grpc,
+            status=status,
+            store=store,
+            dispatching=dispatching,
+            stop_dispatch=stop,
+        )
+
+
+def _vendor_intake(settings: IntakeSettings, publish: Publish, store: Store) -> VendorIntake:
+    keeping = KeepingPolicy(
+        bodies=settings.keep_rejected,
+        length=settings.keep_rejected_bytes,
+        milliseconds=int(settings.keep_rejected_for * 1000),
+    )
+    take = TakeVendorBody(PublishJson(publish), store=store, keeping=keeping, clock=system_clock)
+    return VendorIntake(settings, take=take, secrets=read_secret)
+
+
+def _archive_reader(store: Store) -> ReadArchive:
+    async def read(revision: str) -> bytes | None:
+        found = await store.get_revision(revision)
+        return found.archive if found else None
+
+    return read
+
+
+async def _finish(dispatching: asyncio.Task[None], stop: asyncio.Event) -> None:
+    stop.set()
+    await dispatching
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

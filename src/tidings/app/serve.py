@@ -1,0 +1,93 @@
+"""Running a gateway as a process: signals, and a stop that is bounded in time."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tidings.app.compose import Gateway, open_gateway
+from tidings.authoring import Reloader, ReloadStatus
+from tidings.config import Settings
+from tidings.telemetry import events, get_logger
+
+log = get_logger()
+
+_INTAKE_GRACE_SECONDS = 1.0
+"""How long calls under way may take to commit once a stop is asked for."""
+
+
+async def serve(settings: Settings) -> None:
+    """Run the gateway until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Raises:
+        InvalidConfiguration, InvalidRulebook: it cannot start as configured.
+    """
+    async with _stop_signal() as stop, open_gateway(settings) as gateway, _reload_signal(gateway.reloader):
+        await gateway.start_serving()
+        _announce(gateway, settings)
+        dispatch_ended = asyncio.create_task(_watch(gateway.dispatching), name="dispatch watch")
+        stopped = asyncio.create_task(stop.wait(), name="stop signal")
+        await asyncio.wait({stopped, dispatch_ended}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopped, dispatch_ended):
+            task.cancel()
+        log.info(events.GATEWAY_STOPPING)
+        await gateway.stop_intake(grace=_INTAKE_GRACE_SECONDS)
+        await gateway.drain()
+    log.info(events.GATEWAY_STOPPED)
+
+
+def _announce(gateway: Gateway, settings: Settings) -> None:
+    for problem in gateway.rulebooks.current.problems:
+        log.warning(events.RULEBOOK_LOADED, problem=str(problem))
+    log.info(
+        events.GATEWAY_STARTED,
+        grpc_port=gateway.grpc_port,
+        http_port=gateway.http_port,
+        store=settings.store.partition(":")[0],
+        rules=len(gateway.rulebooks.current.rules.rules),
+        revision=gateway.rulebooks.current.revision,
+    )
+
+
+async def _watch(dispatching: asyncio.Task[None]) -> None:
+    """Return when dispatch ends by itself: a gateway that cannot send must not go on as if it could."""
+    await asyncio.wait({dispatching})
+
+
+@asynccontextmanager
+async def _stop_signal() -> AsyncIterator[asyncio.Event]:
+    """Yield an event that the first SIGTERM or SIGINT sets; from then on the signals have their usual force."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def on_signal() -> None:
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def _reload_signal(reloader: Reloader) -> AsyncIterator[None]:
+    """Reload the rules on SIGHUP while the block runs."""
+    loop = asyncio.get_running_loop()
+    under_way: set[asyncio.Task[ReloadStatus]] = set()
+
+    def on_signal() -> None:
+        task = asyncio.create_task(reloader.reload(), name="reload on SIGHUP")
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, on_signal)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        await asyncio.gather(*under_way)

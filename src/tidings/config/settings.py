@@ -1,0 +1,150 @@
+"""The gateway's configuration: one YAML file, every key overridable as ``TIDINGS_SECTION__KEY``.
+
+Each section belongs to the package it steers; this module only assembles them and explains what is wrong.
+"""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tidings.channels import Duration, EmailSettings, WebhookSettings
+from tidings.dispatch import DispatchSettings
+from tidings.errors import InvalidConfiguration
+from tidings.rpc import GrpcSettings
+from tidings.telemetry import Form, Level
+from tidings.web import HttpSettings, IntakeSettings
+
+
+class LogSettings(BaseModel):
+    """The ``log`` section: what is logged, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: Level = "info"
+    """The least severe level that is written."""
+
+    form: Form = "console"
+    """``console`` for people, ``json`` for machines."""
+
+
+class ReloadSettings(BaseModel):
+    """The ``reload`` section: how changes of the rulebook's folder are noticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every: Duration | Literal[0] = 1.0
+    """How often the folder is looked at; a change goes live after one look without a further one. 0: never."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TIDINGS_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        case_sensitive=False,
+        hide_input_in_errors=True,
+    )
+
+    rules: Path = Path("rules")
+    """The rulebook's folder."""
+
+    store: str = "sqlite:///tidings.db"
+    """Where events and deliveries are kept, as a URL."""
+
+    grpc: GrpcSettings = Field(default_factory=GrpcSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    intake: IntakeSettings = Field(default_factory=IntakeSettings)
+    email: EmailSettings = Field(default_factory=EmailSettings)
+    webhook: WebhookSettings = Field(default_factory=WebhookSettings)
+    dispatch: DispatchSettings = Field(default_factory=DispatchSettings)
+    reload: ReloadSettings = Field(default_factory=ReloadSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    @model_validator(mode="after")
+    def _lease_outlasts_a_send(self) -> Self:
+        """A lease that lapses in mid-send would let another worker send the same message."""
+        longest = max(self.email.timeout, self.webhook.timeout)
+        if self.dispatch.lease <= longest:
+            raise ValueError(
+                f"dispatch.lease ({self.dispatch.lease:g}s) must be longer than email.timeout and webhook.timeout "
+                f"(now up to {longest:g}s), or a slow message would be sent twice"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _listeners_stay_on_this_machine(self) -> Self:
+        """There are no keys yet that would tell callers apart, so nobody from outside may call."""
+        for key, listen in (("grpc.listen", self.grpc.listen), ("http.listen", self.http.listen)):
+            if not _is_loopback(listen):
+                raise ValueError(
+                    f"{key}: {listen} can be reached from other machines, and callers are not authenticated yet; "
+                    "listen on 127.0.0.1 and let a proxy that authenticates forward to it"
+                )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (pydantic's signature)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the same)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the same)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file."""
+        return env_settings, init_settings
+
+
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        # Not an address: a listener that cannot be bound explains itself when it is opened.
+        return not host
+
+
+def load_settings(file: Path | None) -> Settings:
+    """Read ``file``, or the defaults when it is None, and apply the environment.
+
+    Raises:
+        InvalidConfiguration: one readable message with every setting that is wrong.
+    """
+    values = {} if file is None else _read(file)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        where = "the environment" if file is None else f"{file} or the environment"
+        lines = [_explain(fault["loc"], fault["msg"], fault["type"]) for fault in error.errors()]
+        raise InvalidConfiguration(f"the configuration in {where} cannot be used:\n" + "\n".join(lines)) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
+    except OSError as error:
+        raise InvalidConfiguration(f"{file} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InvalidConfiguration(f"{file} is not YAML: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InvalidConfiguration(f"{file} must hold settings as KEY: VALUE, not a {type(values).__name__}")
+    return {str(key): value for key, value in values.items()}
+
+
+def _explain(place: tuple[int | str, ...], message: str, kind: str) -> str:
+    key = ".".join(str(part) for part in place)
+    if kind == "extra_forbidden":
+        return f"  {key}: there is no such setting"
+    said = message.removeprefix("Value error, ")
+    return f"  {key}: {said}" if key else f"  {said}"

@@ -1,0 +1,121 @@
+"""Publishing: validate, decide, and commit the event with its deliveries before answering."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tidings.errors import EventIdReused, InvalidEvent, TidingsError
+from tidings.events import content_digest, customer_id, derive_event_id, event_name, validate
+from tidings.events.v1.event_pb2 import Event
+from tidings.rulebook import Rulebooks
+from tidings.rules import Decision, decide
+from tidings.store import Publication, Recorded, RecordResult, Store, StoredEvent
+from tidings.telemetry import Metrics, events, get_logger
+
+log = get_logger()
+
+Clock = Callable[[], int]
+"""Returns the time, epoch milliseconds."""
+
+
+def system_clock() -> int:
+    """Return the time, epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What became of one event."""
+
+    event_id: str
+    duplicate: bool
+    matched_rules: tuple[str, ...]
+    delivery_ids: tuple[str, ...]
+
+
+class Publish:
+    """Takes events into the gateway. When a call returns, its events are on disk."""
+
+    def __init__(self, *, store: Store, rulebooks: Rulebooks, metrics: Metrics, clock: Clock = system_clock) -> None:
+        self._store = store
+        self._rulebooks = rulebooks
+        self._metrics = metrics
+        self._clock = clock
+
+    async def one(self, event: Event) -> Published:
+        """Publish one event.
+
+        Raises:
+            InvalidEvent: with the path of every fault.
+            EventIdReused: the id is taken by an event with other content.
+            StoreUnavailable: nothing was kept.
+            Overloaded: too much is waiting.
+        """
+        (outcome,) = await self.many([event])
+        if isinstance(outcome, TidingsError):
+            raise outcome
+        return outcome
+
+    async def many(self, batch: Sequence[Event]) -> list[Published | InvalidEvent | EventIdReused]:
+        """Publish events in one commit; an answer each, in order. A bad one does not harm the others.
+
+        Raises:
+            StoreUnavailable: nothing was kept.
+            Overloaded: too much is waiting.
+        """
+        with self._metrics.publish_seconds.time():
+            prepared = [self._prepare(event) for event in batch]
+            publications = [each for each in prepared if isinstance(each, Publication)]
+            results = iter(await self._store.record(publications) if publications else ())
+            return [
+                each if isinstance(each, InvalidEvent) else self._answer(each.event, next(results)) for each in prepared
+            ]
+
+    def _prepare(self, event: Event) -> Publication | InvalidEvent:
+        if violations := validate(event):
+            self._metrics.events.labels("invalid").inc()
+            log.info(events.EVENT_REFUSED, org=event.org_id, fields=[each.field for each in violations])
+            return InvalidEvent(violations)
+        digest = content_digest(event)
+        if not event.event_id:
+            event.event_id = derive_event_id(event)
+        now = self._clock()
+        rulebook = self._rulebooks.current
+        decision = decide(rulebook.rules, event, event_id=event.event_id, now=now)
+        self._count(decision, event)
+        stored = StoredEvent(
+            org_id=event.org_id,
+            event_id=event.event_id,
+            name=event_name(event),
+            received_at=now,
+            revision=rulebook.revision,
+            content=event.SerializeToString(),
+            digest=digest,
+            customer_id=customer_id(event),
+            matched_rules=tuple(match.rule_id for match in decision.matches if match.mode == "live"),
+        )
+        return Publication(event=stored, deliveries=decision.deliveries)
+
+    def _count(self, decision: Decision, event: Event) -> None:
+        for match in decision.matches:
+            self._metrics.matches.labels(match.rule_id, match.mode).inc()
+        for failure in decision.failures:
+            self._metrics.rule_failures.labels(failure.rule_id).inc()
+            log.warning(
+                events.RULE_FAILED,
+                rule=failure.rule_id,
+                org=event.org_id,
+                event_id=event.event_id,
+                error=failure.error,
+            )
+
+    def _answer(self, event: StoredEvent, result: RecordResult) -> Published | EventIdReused:
+        self._metrics.events.labels(result.recorded.value).inc()
+        if result.recorded is Recorded.REUSED:
+            return EventIdReused(org_id=event.org_id, event_id=event.event_id)
+        return Published(
+            event_id=event.event_id,
+            duplicate=result.recorded is Recorded.DUPLICATE,
+            matched_rules=result.matched_rules,
+            delivery_ids=result.delivery_ids,
+        )

@@ -1,0 +1,132 @@
+"""Between the wire's messages and our values, both ways."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tidings.errors import InvalidRequest, TidingsError
+from tidings.gateway.v1 import contact_service_pb2 as contacts_pb
+from tidings.gateway.v1 import delivery_service_pb2 as deliveries_pb
+from tidings.gateway.v1 import event_service_pb2 as events_pb
+from tidings.intake import JsonResult, Published
+from tidings.model import ENDED, Attempt, Channel, Contact, Delivery, State
+from tidings.store import EventSummary, RejectedBody
+
+STATES: Final[Mapping[State, deliveries_pb.DeliveryState.ValueType]] = {
+    state: deliveries_pb.DeliveryState.Value(f"DELIVERY_STATE_{state.name}") for state in State
+}
+CHANNELS: Final[Mapping[Channel, deliveries_pb.Channel.ValueType]] = {
+    channel: deliveries_pb.Channel.Value(f"CHANNEL_{channel.name}") for channel in Channel
+}
+
+
+def timestamp(milliseconds: int) -> Timestamp:
+    """Convert epoch milliseconds."""
+    converted = Timestamp()
+    converted.FromMilliseconds(milliseconds)
+    return converted
+
+
+def delivery_to_proto(delivery: Delivery) -> deliveries_pb.Delivery:
+    """Convert a delivery."""
+    return deliveries_pb.Delivery(
+        id=delivery.id,
+        org_id=delivery.org_id,
+        event_id=delivery.event_id,
+        event_name=delivery.event_name,
+        rule_id=delivery.rule_id,
+        revision=delivery.revision,
+        channel=CHANNELS[delivery.channel],
+        recipient=str(delivery.recipient),
+        state=STATES[delivery.state],
+        reason=delivery.reason,
+        created_at=timestamp(delivery.created_at),
+        due_at=None if delivery.state in ENDED else timestamp(delivery.due_at),
+        expires_at=None if delivery.expires_at is None else timestamp(delivery.expires_at),
+        attempt_count=delivery.attempts,
+    )
+
+
+def attempt_to_proto(attempt: Attempt) -> deliveries_pb.Attempt:
+    """Convert an attempt."""
+    return deliveries_pb.Attempt(
+        number=attempt.number,
+        started_at=timestamp(attempt.started_at),
+        duration_ms=attempt.duration_ms,
+        outcome=attempt.outcome.value,
+        status_code=attempt.status_code,
+        detail=attempt.detail,
+    )
+
+
+def contact_from_proto(message: contacts_pb.Contact) -> Contact:
+    """Convert a contact; a field that was not sent is unknown."""
+    return Contact(
+        org_id=message.org_id,
+        customer_id=message.customer_id,
+        email=message.email or None,
+        name=message.name or None,
+        locale=message.locale or None,
+        time_zone=message.time_zone or None,
+    )
+
+
+def contact_to_proto(contact: Contact) -> contacts_pb.Contact:
+    """Convert a contact."""
+    return contacts_pb.Contact(
+        org_id=contact.org_id,
+        customer_id=contact.customer_id,
+        email=contact.email,
+        name=contact.name,
+        locale=contact.locale,
+        time_zone=contact.time_zone,
+    )
+
+
+def published_to_proto(published: Published) -> events_pb.PublishResponse:
+    """Convert the answer to an event."""
+    return events_pb.PublishResponse(
+        event_id=published.event_id,
+        duplicate=published.duplicate,
+        matched_rules=published.matched_rules,
+        delivery_ids=published.delivery_ids,
+    )
+
+
+def event_summary_to_proto(event: EventSummary) -> events_pb.EventSummary:
+    """Convert a listed event."""
+    return events_pb.EventSummary(
+        org_id=event.org_id,
+        event_id=event.event_id,
+        event_name=event.name,
+        received_at=timestamp(event.received_at),
+        customer_id=event.customer_id or "",
+        revision=event.revision,
+        matched_rules=event.matched_rules,
+    )
+
+
+def rejected_to_proto(rejected: RejectedBody) -> events_pb.RejectedBody:
+    """Convert a body that could not be used."""
+    return events_pb.RejectedBody(
+        id=rejected.id,
+        received_at=timestamp(rejected.received_at),
+        intake=rejected.intake,
+        reason=rejected.reason,
+        body=rejected.body,
+    )
+
+
+def json_result_to_proto(result: JsonResult) -> events_pb.PublishJsonResult:
+    """Convert what became of one event of a body."""
+    warnings = [events_pb.ConversionWarning(path=each.path, message=each.text) for each in result.warnings]
+    if isinstance(result.outcome, TidingsError):
+        return events_pb.PublishJsonResult(fault=_fault_to_proto(result.outcome), warnings=warnings)
+    return events_pb.PublishJsonResult(published=published_to_proto(result.outcome), warnings=warnings)
+
+
+def _fault_to_proto(error: TidingsError) -> events_pb.PublishFault:
+    violations = error.violations if isinstance(error, InvalidRequest) else ()
+    fields = [events_pb.FieldFault(field=each.field, description=each.description) for each in violations]
+    return events_pb.PublishFault(reason=error.reason, message=str(error), fields=fields)

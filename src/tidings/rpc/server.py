@@ -1,0 +1,77 @@
+"""The gRPC server: services, health and reflection on one listener."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from tidings.errors import InvalidConfiguration
+from tidings.gateway.v1 import (
+    contact_service_pb2,
+    contact_service_pb2_grpc,
+    delivery_service_pb2,
+    delivery_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
+)
+from tidings.intake import Publish
+from tidings.rpc.interceptors import ErrorInterceptor
+from tidings.rpc.services import ContactService, DeliveryService, EventService
+from tidings.rpc.settings import GrpcSettings
+from tidings.store import Store
+
+SERVICES = tuple(
+    service.full_name
+    for module in (event_service_pb2, contact_service_pb2, delivery_service_pb2)
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcServer:
+    """A listening server; it answers health checks with NOT_SERVING until told otherwise."""
+
+    server: grpc.aio.Server
+    health: health.aio.HealthServicer
+    port: int
+
+    async def set_serving(self, serving: bool) -> None:  # noqa: FBT001 (a state, not an option)
+        """Tell health checks whether calls are welcome."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", *SERVICES):
+            await self.health.set(name, status)
+
+    async def stop(self, *, grace: float) -> None:
+        """Refuse new calls, give those under way ``grace`` seconds, and close."""
+        await self.set_serving(False)
+        await self.server.stop(grace)
+
+
+@asynccontextmanager
+async def open_grpc_server(settings: GrpcSettings, *, publish: Publish, store: Store) -> AsyncIterator[GrpcServer]:
+    """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
+    server = grpc.aio.server(
+        interceptors=[ErrorInterceptor()],
+        options=[("grpc.max_receive_message_length", settings.max_message_bytes), ("grpc.so_reuseport", 0)],
+    )
+    event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(publish, store), server)
+    contact_service_pb2_grpc.add_ContactServiceServicer_to_server(ContactService(store), server)
+    delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(store), server)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
+    try:
+        port = server.add_insecure_port(settings.listen)
+    except RuntimeError as error:
+        message = f"grpc.listen: cannot bind {settings.listen}; is another gateway running there?"
+        raise InvalidConfiguration(message) from error
+    listening = GrpcServer(server, health_servicer, port)
+    await listening.set_serving(False)
+    await server.start()
+    try:
+        yield listening
+    finally:
+        await listening.stop(grace=0)

@@ -1,0 +1,179 @@
+"""The gRPC services. A handler converts, calls one use case, and converts back."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import grpc
+
+from tidings.errors import FieldViolation, InvalidRequest, NotFound
+from tidings.gateway.v1 import contact_service_pb2 as contacts_pb
+from tidings.gateway.v1 import contact_service_pb2_grpc as contacts_grpc
+from tidings.gateway.v1 import delivery_service_pb2 as deliveries_pb
+from tidings.gateway.v1 import delivery_service_pb2_grpc as deliveries_grpc
+from tidings.gateway.v1 import event_service_pb2 as events_pb
+from tidings.gateway.v1 import event_service_pb2_grpc as events_grpc
+from tidings.intake import Publish, PublishJson
+from tidings.model import Contact, contact_faults
+from tidings.rpc.convert import (
+    STATES,
+    attempt_to_proto,
+    contact_from_proto,
+    contact_to_proto,
+    delivery_to_proto,
+    event_summary_to_proto,
+    json_result_to_proto,
+    published_to_proto,
+    rejected_to_proto,
+)
+from tidings.store import DeliveryFilter, EventFilter, Store
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+MAX_CONTACTS: Final = 1_000
+MAX_PAGE: Final = 1_000
+DEFAULT_PAGE: Final = 50
+
+
+class EventService(events_grpc.EventServiceServicer):
+    """Takes events."""
+
+    def __init__(self, publish: Publish, store: Store) -> None:
+        self._publish = publish
+        self._store = store
+        self._publish_json = PublishJson(publish)
+
+    async def Publish(self, request: events_pb.PublishRequest, context: Context) -> events_pb.PublishResponse:  # noqa: ARG002, N802 (gRPC's signature)
+        """Publish one event."""
+        return published_to_proto(await self._publish.one(request.event))
+
+    async def PublishJson(  # noqa: N802 (gRPC's name)
+        self,
+        request: events_pb.PublishJsonRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> events_pb.PublishJsonResponse:
+        """Publish a vendor's body."""
+        org_id = request.org_id if request.HasField("org_id") else None
+        answer = await self._publish_json(request.body, org_id=org_id)
+        return events_pb.PublishJsonResponse(results=[json_result_to_proto(each) for each in answer.results])
+
+    async def ListEvents(  # noqa: N802 (gRPC's name)
+        self,
+        request: events_pb.ListEventsRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> events_pb.ListEventsResponse:
+        """List accepted events, newest first."""
+        org_id = request.org_id if request.HasField("org_id") else None
+        page = await self._store.list_events(
+            EventFilter(org_id=org_id, name=request.event_name or None),
+            page_size=_page_size(request.page_size),
+            page_token=request.page_token,
+        )
+        return events_pb.ListEventsResponse(
+            events=[event_summary_to_proto(each) for each in page.events], next_page_token=page.next_token
+        )
+
+    async def ListRejectedBodies(  # noqa: N802 (gRPC's name)
+        self,
+        request: events_pb.ListRejectedBodiesRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> events_pb.ListRejectedBodiesResponse:
+        """List bodies that could not be used, newest first."""
+        page = await self._store.list_rejected(page_size=_page_size(request.page_size), page_token=request.page_token)
+        return events_pb.ListRejectedBodiesResponse(
+            bodies=[rejected_to_proto(each) for each in page.bodies], next_page_token=page.next_token
+        )
+
+
+class ContactService(contacts_grpc.ContactServiceServicer):
+    """Keeps the contact directory."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def UpsertContacts(  # noqa: N802 (gRPC's name)
+        self,
+        request: contacts_pb.UpsertContactsRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> contacts_pb.UpsertContactsResponse:
+        """Store contacts, all or none."""
+        if len(request.contacts) > MAX_CONTACTS:
+            description = (
+                f"at most {MAX_CONTACTS} contacts fit one call, got {len(request.contacts)}; send several calls"
+            )
+            raise InvalidRequest([FieldViolation(field="contacts", description=description)])
+        contacts = [contact_from_proto(each) for each in request.contacts]
+        if violations := list(_violations(contacts)):
+            raise InvalidRequest(violations)
+        await self._store.upsert_contacts(contacts)
+        return contacts_pb.UpsertContactsResponse(upserted=len(contacts))
+
+    async def GetContact(  # noqa: N802 (gRPC's name)
+        self,
+        request: contacts_pb.GetContactRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> contacts_pb.GetContactResponse:
+        """Return one contact."""
+        contact = await self._store.get_contact(request.org_id, request.customer_id)
+        if contact is None:
+            raise NotFound("contact", f"{request.org_id}/{request.customer_id}")
+        return contacts_pb.GetContactResponse(contact=contact_to_proto(contact))
+
+
+class DeliveryService(deliveries_grpc.DeliveryServiceServicer):
+    """Shows deliveries."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def GetDelivery(  # noqa: N802 (gRPC's name)
+        self,
+        request: deliveries_pb.GetDeliveryRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> deliveries_pb.GetDeliveryResponse:
+        """Return one delivery with its attempts."""
+        found = await self._store.get_delivery(request.delivery_id)
+        if found is None:
+            raise NotFound("delivery", request.delivery_id)
+        delivery, attempts = found
+        return deliveries_pb.GetDeliveryResponse(
+            delivery=delivery_to_proto(delivery), attempts=[attempt_to_proto(each) for each in attempts]
+        )
+
+    async def ListDeliveries(  # noqa: N802 (gRPC's name)
+        self,
+        request: deliveries_pb.ListDeliveriesRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> deliveries_pb.ListDeliveriesResponse:
+        """List deliveries, newest first."""
+        page = await self._store.list_deliveries(
+            _filter(request), page_size=_page_size(request.page_size), page_token=request.page_token
+        )
+        return deliveries_pb.ListDeliveriesResponse(
+            deliveries=[delivery_to_proto(each) for each in page.deliveries], next_page_token=page.next_token
+        )
+
+
+def _violations(contacts: Sequence[Contact]) -> Iterator[FieldViolation]:
+    for position, contact in enumerate(contacts):
+        for field, description in contact_faults(contact):
+            yield FieldViolation(field=f"contacts[{position}].{field}", description=description)
+
+
+def _filter(request: deliveries_pb.ListDeliveriesRequest) -> DeliveryFilter:
+    by_number = {number: state for state, number in STATES.items()}
+    unknown = [number for number in request.states if number not in by_number]
+    if unknown:
+        description = f"{unknown[0]} is not a state deliveries are in"
+        raise InvalidRequest([FieldViolation(field="states", description=description)])
+    return DeliveryFilter(
+        org_id=request.org_id or None,
+        event_id=request.event_id or None,
+        rule_id=request.rule_id or None,
+        states=frozenset(by_number[number] for number in request.states),
+    )
+
+
+def _page_size(asked: int) -> int:
+    if asked < 0:
+        raise InvalidRequest([FieldViolation(field="page_size", description=f"must not be negative, got {asked}")])
+    return min(asked or DEFAULT_PAGE, MAX_PAGE)

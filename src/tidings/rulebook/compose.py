@@ -1,0 +1,128 @@
+"""From a decided delivery to the message that goes out: pure, so that every attempt composes the same bytes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tidings.errors import TidingsError
+from tidings.events import native_view
+from tidings.events.v1.event_pb2 import Event
+from tidings.model import Brand, Contact, Delivery, Email, RecipientKind, WebhookCall
+from tidings.rulebook.load import Rulebook
+from tidings.rules import EmailAction, WebhookAction, webhook_payload
+
+
+class ComposeFailed(TidingsError):
+    """The delivery can never be composed: its rule, brand or endpoint is not in its own rulebook."""
+
+    reason = "COMPOSE_FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable:
+    """There is nobody to send to; ``reason`` says why."""
+
+    reason: str
+
+
+def compose(
+    rulebook: Rulebook, delivery: Delivery, event: Event, contact: Contact | None
+) -> Email | WebhookCall | Unreachable:
+    """Build the message of a delivery with the rulebook that decided it.
+
+    Args:
+        rulebook: of the delivery's own revision.
+        delivery: what was decided.
+        event: the event it was decided on.
+        contact: the customer the event concerns, when the directory knows them.
+
+    Raises:
+        ComposeFailed: the rulebook lacks what the delivery names.
+        tidings.render.RenderError: the template cannot be rendered for this event.
+    """
+    rule = rulebook.rules.rule(delivery.rule_id)
+    brand = rulebook.rules.brands.get(delivery.org_id)
+    if rule is None or brand is None or delivery.action >= len(rule.actions):
+        raise ComposeFailed(
+            f"revision {delivery.revision} has no action {delivery.action} of rule {delivery.rule_id!r} "
+            f"for organisation {delivery.org_id}"
+        )
+    action = rule.actions[delivery.action]
+    if isinstance(action, WebhookAction):
+        return _webhook(action, brand, delivery, event)
+    return _email(rulebook, action, brand, delivery, event, contact)
+
+
+def _webhook(action: WebhookAction, brand: Brand, delivery: Delivery, event: Event) -> WebhookCall:
+    endpoint = brand.endpoint(delivery.recipient.name)
+    if endpoint is None:
+        raise ComposeFailed(f"organisation {brand.org_id} has no endpoint {delivery.recipient.name!r}")
+    body = webhook_payload(action, event, now=delivery.created_at, zone=brand.time_zone)
+    return WebhookCall(delivery_id=delivery.id, endpoint=endpoint, body=body)
+
+
+def _email(
+    rulebook: Rulebook,
+    action: EmailAction,
+    brand: Brand,
+    delivery: Delivery,
+    event: Event,
+    contact: Contact | None,
+) -> Email | Unreachable:
+    view = native_view(event)
+    address = _address(delivery, view, contact)
+    if isinstance(address, Unreachable):
+        return address
+    to_customer = delivery.recipient.kind is RecipientKind.CUSTOMER
+    reader = contact if to_customer else None
+    locales = [locale for locale in (reader and reader.locale, brand.locale, "en") if locale]
+    context = {**view, "brand": _brand_view(brand), "contact": _contact_view(contact)}
+    rendered = rulebook.templates.render(action.template, locales=locales, context=context)
+    return Email(
+        delivery_id=delivery.id,
+        sender=brand.sender,
+        recipient=address,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        date=delivery.created_at,
+    )
+
+
+def _address(delivery: Delivery, view: Mapping[str, Any], contact: Contact | None) -> str | Unreachable:
+    if delivery.recipient.kind is RecipientKind.ADDRESS:
+        return delivery.recipient.name
+    if not delivery.recipient.name:
+        return Unreachable(reason="the event names no customer")
+    if contact is not None and contact.email:
+        return contact.email
+    known = next(_addresses_in(view), None)
+    if known:
+        return known
+    return Unreachable(reason=f"no e-mail address is known for customer {delivery.recipient.name}")
+
+
+def _addresses_in(view: Mapping[str, Any]) -> Iterator[str]:
+    """Addresses that the event itself carries for its customer, channel by channel."""
+    identifiers = (view.get("data") or {}).get("customerIdentifiers")
+    for channel in identifiers.values() if isinstance(identifiers, dict) else ():
+        address = channel.get("email") if isinstance(channel, dict) else None
+        if isinstance(address, str) and "@" in address:
+            yield address
+
+
+def _brand_view(brand: Brand) -> dict[str, Any]:
+    return {"org": brand.org_id, "name": brand.name, "locale": brand.locale, "time_zone": brand.time_zone.key}
+
+
+def _contact_view(contact: Contact | None) -> dict[str, Any]:
+    if contact is None:
+        return {}
+    fields = {
+        "customer_id": contact.customer_id,
+        "email": contact.email,
+        "name": contact.name,
+        "locale": contact.locale,
+        "time_zone": contact.time_zone,
+    }
+    return {name: value for name, value in fields.items() if value is not None}

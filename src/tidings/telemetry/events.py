@@ -1,0 +1,21 @@
+"""Names of log events, declared once so that a search for one finds every place that speaks of it.
+
+A log line is one of these names with fields. Fields carry identifiers, never addresses, names of people,
+message texts or secrets.
+"""
+
+from typing import Final
+
+GATEWAY_STARTED: Final = "gateway.started"
+GATEWAY_STOPPING: Final = "gateway.stopping"
+GATEWAY_STOPPED: Final = "gateway.stopped"
+RULEBOOK_LOADED: Final = "rulebook.loaded"
+RULEBOOK_REFUSED: Final = "rulebook.refused"
+RULE_FAILED: Final = "rule.failed"
+EVENT_REFUSED: Final = "event.refused"
+DELIVERY_DEFERRED: Final = "delivery.deferred"
+DELIVERY_ENDED: Final = "delivery.ended"
+DELIVERY_FAULT: Final = "delivery.fault"
+DELIVERY_LEASE_LOST: Final = "delivery.lease_lost"
+STORE_UNAVAILABLE: Final = "store.unavailable"
+REQUEST_FAULT: Final = "request.fault"

@@ -1,0 +1,74 @@
+"""Every metric of the gateway, declared once. Label values come from small closed sets, or from the rulebook.
+
+A ``Metrics`` object owns its registry: nothing is process-wide, so two gateways in one process (as in the
+tests) do not add up.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
+
+
+class Metrics:
+    """The gateway's counters, gauges and histograms."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.events = Counter(
+            "tidings_events",
+            "Events published, by what became of them: new, duplicate, reused or invalid.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.publish_seconds = Histogram(
+            "tidings_publish_seconds",
+            "Time from a publish call to its committed answer.",
+            buckets=_LATENCY,
+            registry=self.registry,
+        )
+        self.matches = Counter(
+            "tidings_rule_matches", "Events a rule matched.", ["rule", "mode"], registry=self.registry
+        )
+        self.rule_failures = Counter(
+            "tidings_rule_failures", "Events on which a rule could not be evaluated.", ["rule"], registry=self.registry
+        )
+        self.attempts = Counter(
+            "tidings_delivery_attempts",
+            "Attempts at deliveries, by channel and outcome.",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
+        self.ended = Counter(
+            "tidings_deliveries_ended", "Deliveries that ended, by state.", ["channel", "state"], registry=self.registry
+        )
+        self.delivery_seconds = Histogram(
+            "tidings_delivery_seconds",
+            "Time from an event's commit to its delivery's acceptance.",
+            ["channel"],
+            buckets=_LATENCY,
+            registry=self.registry,
+        )
+        self.backlog = Gauge(
+            "tidings_deliveries_open", "Deliveries that have not ended, by state.", ["state"], registry=self.registry
+        )
+        self.oldest_due_seconds = Gauge(
+            "tidings_oldest_due_seconds", "How long the longest-due delivery has been due.", registry=self.registry
+        )
+        self.rulebook = Gauge(
+            "tidings_rulebook_info", "1 for the rulebook revision that is live.", ["revision"], registry=self.registry
+        )
+        self.reloads = Counter(
+            "tidings_rulebook_reloads",
+            "Reloads of the rulebook, by outcome: live, unchanged or refused.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.rulebook_failing = Gauge(
+            "tidings_rulebook_failing",
+            "1 while the folder holds a rulebook that was refused and an older one is live.",
+            registry=self.registry,
+        )
+
+    def exposition(self) -> bytes:
+        """Return all metrics in the Prometheus text format."""
+        return generate_latest(self.registry)

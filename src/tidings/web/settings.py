@@ -1,0 +1,73 @@
+"""The HTTP listener's and the vendors' intakes' settings."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tidings.channels import Duration
+from tidings.model import SecretRef
+
+
+def _is_reference(text: str) -> str:
+    SecretRef.parse(text)
+    return text
+
+
+SecretReference = Annotated[str, AfterValidator(_is_reference)]
+"""``env:NAME`` or ``file:PATH``."""
+
+
+class HttpSettings(BaseModel):
+    """The ``http`` section of the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    listen: str = "127.0.0.1:8080"
+    """Address and port to listen on; port 0 takes a free one."""
+
+
+class CapillarySettings(BaseModel):
+    """How the loyalty platform shows that it is who it says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    headers: dict[str, SecretReference] = Field(default_factory=dict)
+    """Static headers that every post must carry, each with a secret as its value. None: everybody is let in."""
+
+
+class K42Settings(BaseModel):
+    """How the card-linked network's posts are checked, and whose they are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    org: int = Field(ge=0)
+    """The organisation its events belong to; the network does not name one."""
+
+    secret: SecretReference
+    """The signing secret."""
+
+    callback_url: str = Field(pattern=r"^https?://")
+    """The callback URL exactly as it was registered with the network; it is part of what is signed."""
+
+
+class IntakeSettings(BaseModel):
+    """The ``intake`` section: the vendors' webhooks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    capillary: CapillarySettings = Field(default_factory=CapillarySettings)
+
+    k42: K42Settings | None = None
+    """Absent: the card-linked network's intake is closed."""
+
+    max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+    """The largest body taken, bytes."""
+
+    keep_rejected: int = Field(default=1_000, ge=0)
+    """How many rejected bodies are kept for inspection; the oldest give way."""
+
+    keep_rejected_bytes: int = Field(default=64 * 1024, ge=0)
+    """How much of each is kept, bytes."""
+
+    keep_rejected_for: Duration = Field(default=30 * 86_400.0, gt=0)
+    """How long they are kept."""
