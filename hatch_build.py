@@ -36,10 +36,16 @@ def generate(root: Path = ROOT) -> None:
 class ProtobufBuildHook(BuildHookInterface[Any]):
     """Hatch calls this before it collects the files of a wheel or an editable install."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 (hatch's signature)
-        """Generate the modules unless building a source archive, which ships the protos instead."""
-        if self.target_name != "sdist":
-            generate(Path(self.root))
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Generate the modules unless building a source archive, which ships the protos instead.
+
+        A wheel also carries the shipped rulebook, for ``tidings demo``; an editable install finds it in place.
+        """
+        if self.target_name == "sdist":
+            return
+        generate(Path(self.root))
+        if version != "editable":
+            build_data["force_include"]["rules"] = "tidings/shipped_rules"
 
 
 if __name__ == "__main__":

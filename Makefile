@@ -1,0 +1,61 @@
+# Needs Python 3.11 or newer, make and a package index; everything else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PROTOS := $(shell find protos -name '*.proto')
+BUILT := pyproject.toml constraints.txt hatch_build.py $(PROTOS)
+
+.PHONY: help demo test check bench soak released format clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+# Each stamp stands for an installation; the generated protobuf code is part of every one of them.
+$(VENV)/.run: $(BIN)/pip $(BUILT)
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.test: $(BIN)/pip $(BUILT)
+	$(INSTALL) --editable '.[test]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.dev: $(BIN)/pip $(BUILT)
+	$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.run $(VENV)/.test
+
+demo: $(VENV)/.run ## Show events going in and messages coming out. ARGS=--stay leaves the gateway up.
+	$(BIN)/tidings demo $(ARGS)
+
+test: $(VENV)/.test ## Run every test. ARGS goes to pytest.
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## Everything CI checks: format, lint, types, import contracts, protos, tests.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf breaking --against protos/released.binpb
+	$(BIN)/tidings check rules
+	$(MAKE) test
+
+bench: $(VENV)/.test ## Print the benchmark table, each figure beside its peer. ONLY=row runs one.
+	$(BIN)/python tests/bench
+
+SECONDS ?= 600
+soak: $(VENV)/.test ## Run the gateway for ten minutes: is memory level, is nothing lost? SECONDS=60 is shorter.
+	$(BIN)/python tests/soak.py --seconds $(SECONDS)
+
+released: $(VENV)/.dev ## Renew what buf breaking compares with: the contract as handed out.
+	$(BIN)/buf build -o protos/released.binpb
+
+format: $(VENV)/.dev ## Format the code and mend what can be mended by itself.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what was installed and built.
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

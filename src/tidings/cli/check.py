@@ -1,0 +1,133 @@
+"""``tidings check``: everything wrong with a rulebook, for a person, a program, or a code review."""
+
+import enum
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.text import Text
+
+from tidings.cli.excerpt import excerpts, render
+from tidings.cli.sarif import as_sarif
+from tidings.cli.terminal import PROBLEMS, err, fail, out, print_json
+from tidings.config import read_secret
+from tidings.model import Problem, Secrets, Severity, Source
+from tidings.rulebook import InvalidRulebook, load, read_folder
+from tidings.rulebook.testing import check_tests, read_event_files
+from tidings.rules import RuleSet, compile_rules
+
+__all__ = ["check", "render"]
+
+_SUFFIXES: Final = frozenset({".yaml", ".yml", ".mjml", ".html", ".txt"})
+
+
+class Format(enum.StrEnum):
+    """How problems are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
+
+def check(
+    rules: Annotated[Path, typer.Argument(help="The rulebook's folder.")],
+    form: Annotated[
+        Format, typer.Option("--format", help="How to print the problems; sarif is what code reviews read.")
+    ] = Format.TEXT,
+    secrets: Annotated[bool, typer.Option(help="Check that every secret named is present on this machine.")] = False,  # noqa: FBT002 (an option of the command line)
+) -> None:
+    """Report every problem of a rulebook at once, each with its place and its cure.
+
+    Exits with 1 when there is an error; warnings alone are fine. Each code is explained in rules/PROBLEMS.md.
+
+    Example: tidings check rules
+    """
+    try:
+        sources = read_folder(rules)
+    except OSError as error:
+        fail(f"{error.filename or rules} cannot be read: {error.strerror or error}")
+    stray = tuple(_stray(rules))
+    if not (sources or stray):
+        fail(f"{rules} holds no rulebook: there is no *.yaml in it")
+    problems = tuple(sorted({*_find(rules, sources, read_secret if secrets else None), *stray}))
+    _print(problems, sources, form, folder=rules)
+    err.print(_summary(problems, len(sources)), highlight=False)
+    if any(each.severity is Severity.ERROR for each in problems):
+        raise typer.Exit(PROBLEMS)
+
+
+def _find(folder: Path, sources: Sequence[Source], secrets: Secrets | None) -> Iterator[Problem]:
+    """Yield what is wrong with rules, brands and templates, and then with the tests of what rules there are."""
+    try:
+        rulebook = load(sources, secrets=secrets)
+    except InvalidRulebook as error:
+        yield from error.problems
+        rules = _sound_rules(sources)
+    else:
+        yield from rulebook.problems
+        rules = rulebook.rules
+    yield from check_tests((*sources, *read_event_files(folder, sources)), rules)
+
+
+def _sound_rules(sources: Sequence[Source]) -> RuleSet:
+    return compile_rules(sources, templates=None, secrets=None, report=lambda problem: None)  # noqa: ARG005 (told already)
+
+
+def _stray(folder: Path) -> Iterator[Problem]:
+    """Yield what has the name of a rulebook's file and is none: links that lead nowhere, folders, pipes."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.suffix not in _SUFFIXES or path.is_file() or any(part.startswith(".") for part in name.parts):
+            continue
+        if path.is_symlink() and not path.exists():
+            message = f"this is a link to {os.fsdecode(path.readlink())}, which cannot be read"
+            yield Problem(
+                file=name.as_posix(), line=1, column=1, code="unreadable", message=message, hint="mend the link"
+            )
+        else:
+            message = f"this is {'a folder' if path.is_dir() else 'no file'}, and is not read"
+            yield Problem(
+                file=name.as_posix(),
+                line=1,
+                column=1,
+                code="ignored-file",
+                message=message,
+                hint="name it otherwise, or put a file in its place",
+                severity=Severity.WARNING,
+            )
+
+
+def _print(problems: Sequence[Problem], sources: Iterable[Source], form: Format, *, folder: Path) -> None:
+    if form is Format.JSON:
+        print_json({"problems": [_as_json(each) for each in problems]})
+    elif form is Format.SARIF:
+        print_json(as_sarif(problems, sources, folder=folder))
+    elif out.is_terminal and not out.no_color:
+        for pieces in excerpts(problems, sources):
+            out.print(Text.assemble(*pieces), end="", soft_wrap=True, highlight=False)
+    else:
+        sys.stdout.write("".join(render(problems, sources)))
+
+
+def _as_json(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "code": problem.code,
+        "severity": problem.severity.value,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+def _summary(problems: Sequence[Problem], files: int) -> str:
+    errors = sum(each.severity is Severity.ERROR for each in problems)
+    return f"{_count(files, 'file')} read: {_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

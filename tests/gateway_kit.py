@@ -1,0 +1,195 @@
+"""A real gateway in a process of its own, for tests over the real wire."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+from google.protobuf.any_pb2 import Any as PackedMessage
+from grpc_status import rpc_status
+
+from tidings.events.v1.event_pb2 import Event
+from tidings.gateway.v1.contact_service_pb2 import Contact, UpsertContactsRequest
+from tidings.gateway.v1.contact_service_pb2_grpc import ContactServiceStub
+from tidings.gateway.v1.delivery_service_pb2 import (
+    Delivery,
+    DeliveryState,
+    GetDeliveryRequest,
+    GetDeliveryResponse,
+    ListDeliveriesRequest,
+)
+from tidings.gateway.v1.delivery_service_pb2_grpc import DeliveryServiceStub
+from tidings.gateway.v1.event_service_pb2 import PublishRequest, PublishResponse
+from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
+
+TIDINGS = str(Path(sys.executable).parent / "tidings")
+CRM_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+OPEN = frozenset({"WAITING", "HELD", "SENDING"})
+_PATIENCE = 30.0
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class RunningGateway:
+    """A gateway process and the means to talk to it."""
+
+    process: asyncio.subprocess.Process
+    channel: grpc.aio.Channel
+    grpc_port: int
+    http_port: int
+    log: list[dict[str, object]] = field(default_factory=list)
+
+    async def publish(self, event: Event, *, timeout: float = 30) -> PublishResponse:  # noqa: ASYNC109 (gRPC's own)
+        return await EventServiceStub(self.channel).Publish(PublishRequest(event=event), timeout=timeout)
+
+    async def upsert(self, *contacts: Contact) -> None:
+        await ContactServiceStub(self.channel).UpsertContacts(UpsertContactsRequest(contacts=contacts))
+
+    async def delivery(self, name: str) -> GetDeliveryResponse:
+        return await DeliveryServiceStub(self.channel).GetDelivery(GetDeliveryRequest(delivery_id=name))
+
+    async def deliveries(self) -> list[Delivery]:
+        stub = DeliveryServiceStub(self.channel)
+        found: list[Delivery] = []
+        token = ""
+        while True:
+            page = await stub.ListDeliveries(ListDeliveriesRequest(page_size=1000, page_token=token))
+            found.extend(page.deliveries)
+            token = page.next_page_token
+            if not token:
+                return found
+
+    async def ended(self, name: str) -> Delivery:
+        """Wait until a delivery has ended; return it."""
+
+        async def look() -> Delivery | None:
+            delivery = (await self.delivery(name)).delivery
+            return None if state_of(delivery) in OPEN else delivery
+
+        return await eventually(look)
+
+    async def stop(self) -> int:
+        """Ask for a graceful stop and return the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.process.wait(), _PATIENCE)
+
+    async def kill(self) -> None:
+        self.process.kill()
+        await self.process.wait()
+
+
+def details_of(error: grpc.aio.AioRpcError) -> Sequence[PackedMessage]:
+    """Return the details that the gateway attached to an error."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # the stubs know the blocking calls only
+    assert status is not None
+    return list(status.details)
+
+
+def state_of(delivery: Delivery) -> str:
+    return DeliveryState.Name(delivery.state).removeprefix("DELIVERY_STATE_")
+
+
+async def eventually(look: Callable[[], Awaitable[T | None]]) -> T:
+    """Ask until the answer is neither None nor false; fail when patience ends."""
+    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    while asyncio.get_running_loop().time() < deadline:
+        if answer := await look():
+            return answer
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not happen in time")
+
+
+def write_config(folder: Path, **sections: object) -> Path:
+    """Write a configuration (JSON is YAML) with ports of the system's choice and short leases."""
+    settings: dict[str, object] = {
+        "store": f"sqlite:///{folder}/tidings.db",
+        "grpc": {"listen": "127.0.0.1:0"},
+        "http": {"listen": "127.0.0.1:0"},
+        "email": {"timeout": "2s"},
+        "webhook": {"allow_networks": ["127.0.0.0/8"], "timeout": "2s"},
+        "dispatch": {"lease": "3s"},
+        "log": {"form": "json"},
+    }
+    file = folder / "tidings.yaml"
+    file.write_text(json.dumps(settings | sections))
+    return file
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {**os.environ, "EXAMPLE_CRM_SECRET": CRM_SECRET, **(extra or {})}
+
+
+@asynccontextmanager
+async def running_gateway(config: Path, *, arguments: Sequence[str] = ()) -> AsyncIterator[RunningGateway]:
+    """Run ``tidings serve`` until the block ends; whatever happened in it, the process is gone afterwards."""
+    process = await asyncio.create_subprocess_exec(
+        TIDINGS,
+        "serve",
+        "--config",
+        str(config),
+        *arguments,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(),
+        cwd=config.parent,
+    )
+    log: list[dict[str, object]] = []
+    reading: asyncio.Task[None] | None = None
+    try:
+        started = await asyncio.wait_for(_started(process, log), _PATIENCE)
+        reading = asyncio.create_task(_read_log(process, log))
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{started['grpc_port']}") as channel:
+            await asyncio.wait_for(channel.channel_ready(), _PATIENCE)
+            yield RunningGateway(process, channel, int(str(started["grpc_port"])), int(str(started["http_port"])), log)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        if reading is not None:
+            await reading
+
+
+async def _started(process: asyncio.subprocess.Process, log: list[dict[str, object]]) -> dict[str, object]:
+    assert process.stderr is not None
+    plain: list[str] = []
+    async for line in process.stderr:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            plain.append(line.decode())
+            continue
+        log.append(entry)
+        if entry["event"] == "gateway.started":
+            return dict(entry)
+    raise AssertionError(f"the gateway did not start: {''.join(plain)} {log}")
+
+
+async def _read_log(process: asyncio.subprocess.Process, log: list[dict[str, object]]) -> None:
+    assert process.stderr is not None
+    async for line in process.stderr:
+        with contextlib.suppress(ValueError):
+            log.append(json.loads(line))
+
+
+async def run_tidings(*arguments: str, stdin: bytes | None = None, cwd: Path | None = None) -> tuple[int, str, str]:
+    """Run the command line to its end; return exit code, standard output, standard error."""
+    process = await asyncio.create_subprocess_exec(
+        TIDINGS,
+        *arguments,
+        stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment({"COLUMNS": "200", "NO_COLOR": "1"}),
+        cwd=cwd,
+    )
+    out, err = await asyncio.wait_for(process.communicate(stdin), 2 * _PATIENCE)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()

@@ -1,0 +1,73 @@
+"""The examples in the documentation are run as they stand there."""
+
+import asyncio
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway_kit import TIDINGS, RunningGateway, environment, running_gateway, write_config
+from rulebook_kit import write_rulebook
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(file: str, language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", (ROOT / file).read_text(), re.MULTILINE | re.DOTALL)
+
+
+async def test_the_python_example_of_the_contract_publishes(tmp_path: Path) -> None:
+    (example,) = blocks("protos/README.md", "python")
+    rules = write_rulebook(tmp_path / "rules", crm="http://127.0.0.1:9/")
+    async with running_gateway(write_config(tmp_path, rules=str(rules))) as gateway:
+        script = example.replace("127.0.0.1:50051", f"127.0.0.1:{gateway.grpc_port}")
+        ran = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert ran.stdout.startswith("order-4711-reminder False ['points-expiring'] ['dlv_")
+
+
+@pytest.mark.timeout(120)
+async def test_a_first_rule_in_five_minutes(tmp_path: Path) -> None:
+    """The README's steps, in order: write a rulebook, check it, serve, import a contact, publish, look."""
+    steps = [re.sub(r"^   ", "", block, flags=re.MULTILINE) for block in blocks("README.md", "sh")]
+    write, check, serve, publish = (step for step in steps if "make " not in step)
+    run_steps(write, tmp_path)
+    assert "0 errors" in run_steps(check, tmp_path)
+    assert serve.split()[-2:] == ["tidings", "serve"]
+    settings = dict(part.split("=", 1) for part in shlex.split(serve)[:-2])
+    email = {"transport": settings["TIDINGS_EMAIL__TRANSPORT"], "timeout": "2s"}
+    config = write_config(tmp_path, rules=str(tmp_path / settings["TIDINGS_RULES"]), email=email)
+    async with running_gateway(config) as gateway:
+        said = await asyncio.to_thread(run_steps, directed(publish, gateway), tmp_path)
+    assert "1 contacts imported" in said
+    assert "1 accepted, 0 duplicates, 0 refused, 1 deliveries" in said
+    assert "many-points-expiring" in said
+    assert "Subject: 300 points are waiting for you" in said
+
+
+def directed(script: str, gateway: RunningGateway) -> str:
+    """Direct each command to this gateway, and wait for the mail before it is shown."""
+    lines = re.sub(r"^(tidings .*)$", rf"\1 --to 127.0.0.1:{gateway.grpc_port}", script, flags=re.MULTILINE)
+    wait = "for i in $(seq 100); do ls outbox/*.eml >/dev/null 2>&1 && break; sleep 0.05; done\n"
+    return lines.replace("cat outbox", f"{wait}cat outbox")
+
+
+def run_steps(script: str, folder: Path) -> str:
+    path = f"{Path(TIDINGS).parent}:{environment()['PATH']}"
+    ran = subprocess.run(
+        ["sh", "-e", "-c", script],
+        cwd=folder,
+        env=environment({"PATH": path, "COLUMNS": "200"}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout
