@@ -86,6 +86,8 @@ EXPECTED_PLANS = {
     "list_by_event": "SEARCH delivery USING INDEX delivery_event (event_id=?)",
     "list_unfinished": "SEARCH delivery USING INDEX delivery_wake (wake_at>?)",
     "list_failed": "SEARCH delivery USING INDEX delivery_failed (state=? AND (created_at,id)<(?,?))",
+    "list_events": "SEARCH event USING INTEGER PRIMARY KEY (rowid<?)",
+    "list_rejected": "SEARCH rejected_body USING INTEGER PRIMARY KEY (rowid<?)",
     "get_contact": "SEARCH contact USING PRIMARY KEY (org_id=? AND customer_id=?)",
     "get_revision": "SEARCH revision USING INDEX sqlite_autoindex_revision_1 (id=?)",
 }

@@ -1,6 +1,7 @@
 """Page tokens: where a page ended, bound to the filter that it was asked with.
 
-Every store lists deliveries newest first by (created_at, id), so every store shares these tokens.
+Every store lists deliveries newest first by (created_at, id), so every store shares these tokens. Events and
+rejected bodies are listed in the order of their arrival; a place in it is a store's own number.
 """
 
 import base64
@@ -44,6 +45,21 @@ def decode_token(token: str, wanted: DeliveryFilter) -> Position | None:
     if fingerprint != _fingerprint(wanted):
         raise _refused("was given for another filter; repeat the filter, or leave the token empty")
     return position
+
+
+def encode_place(place: int, listing: object) -> str:
+    """Return the token of the page that follows row number ``place`` of a listing, told apart by its ``repr``."""
+    return encode_token(Position(created_at=place, id=""), _as_filter(listing))
+
+
+def decode_place(token: str, listing: object) -> int | None:
+    """Return the number that ``encode_place`` was given, None for an empty token; raise as ``decode_token``."""
+    position = decode_token(token, _as_filter(listing))
+    return None if position is None else position.created_at
+
+
+def _as_filter(listing: object) -> DeliveryFilter:
+    return DeliveryFilter(rule_id=repr(listing))
 
 
 def check_page_size(page_size: int) -> None:

@@ -106,6 +106,58 @@ class DeliveryPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events to list; every field that is set must hold."""
+
+    org_id: int | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSummary:
+    """An event as listed: without its content."""
+
+    org_id: int
+    event_id: str
+    name: str
+    received_at: int
+    revision: str
+    customer_id: str | None
+    matched_rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """A page of events, newest first."""
+
+    events: tuple[EventSummary, ...]
+    next_token: str
+    """Empty on the last page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedBody:
+    """A vendor's body that could not be used, kept for inspection."""
+
+    id: str
+    received_at: int
+    intake: str
+    """Where it came in."""
+    reason: str
+    body: bytes
+    """Cut to the configured length."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedPage:
+    """A page of rejected bodies, newest first."""
+
+    bodies: tuple[RejectedBody, ...]
+    next_token: str
+    """Empty on the last page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
     """A rulebook as it was: enough to compile it again."""
 
@@ -159,6 +211,15 @@ class Store(Protocol):
         """Return one delivery with its attempts, oldest first, or None."""
 
     async def list_deliveries(self, wanted: DeliveryFilter, *, page_size: int, page_token: str) -> DeliveryPage:
+        """Return a page, newest first; raise InvalidRequest for a token it did not give."""
+
+    async def list_events(self, wanted: EventFilter, *, page_size: int, page_token: str) -> EventPage:
+        """Return a page, newest first; raise InvalidRequest for a token it did not give."""
+
+    async def keep_rejected(self, rejected: RejectedBody, *, keep: int, not_before: int) -> None:
+        """Keep a body; let go of those received before ``not_before`` and of the oldest beyond ``keep``."""
+
+    async def list_rejected(self, *, page_size: int, page_token: str) -> RejectedPage:
         """Return a page, newest first; raise InvalidRequest for a token it did not give."""
 
     async def upsert_contacts(self, contacts: Sequence[Contact]) -> None:

@@ -58,8 +58,8 @@ class SqliteSettings:
     """How many events and contacts may wait for the writer; past it callers are told to come back."""
     batch_limit: int = 4_096
     """How many rows one transaction takes on, give or take the last call."""
-    cache_kib: int = 65_536
-    """Memory for pages of the writing connection."""
+    cache_kib: int = 24_576
+    """Memory for pages of the writing connection; each reading one takes a quarter of it."""
     max_pages: int | None = None
     """The largest the database file may grow, in pages of 4,096 bytes; None leaves it to the disk."""
 
@@ -136,7 +136,7 @@ def _opening(path: str | None) -> Iterator[None]:
 def _configure(connection: Connection, path: str | None, settings: SqliteSettings, *, read_only: bool) -> None:
     connection.execute("PRAGMA temp_store = memory")
     connection.execute("PRAGMA foreign_keys = on")
-    connection.execute(f"PRAGMA cache_size = -{settings.cache_kib}")
+    connection.execute(f"PRAGMA cache_size = -{settings.cache_kib // 4 if read_only else settings.cache_kib}")
     if read_only:
         return
     journal = connection.execute("PRAGMA journal_mode = wal").fetchone()[0]

@@ -8,18 +8,23 @@ from typing import Final
 
 from tidings.errors import Overloaded
 from tidings.model import Attempt, Contact, Delivery
-from tidings.store.paging import check_page_size, decode_token
+from tidings.store.paging import check_page_size, decode_place, decode_token
 from tidings.store.port import (
     Backlog,
     DeliveryFilter,
     DeliveryPage,
+    EventFilter,
+    EventPage,
     Leased,
     Publication,
     RecordResult,
+    RejectedBody,
+    RejectedPage,
     Revision,
     Settlement,
     StoredEvent,
 )
+from tidings.store.sqlite.archive import NEWEST, Keeping, event_pages, keep_rejected, rejected_pages
 from tidings.store.sqlite.directory import beat, save_revisions, upsert_contacts
 from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, trouble
 from tidings.store.sqlite.ids import EventIds
@@ -141,6 +146,23 @@ class SqliteStore:
         check_page_size(page_size)
         after = decode_token(page_token, wanted)
         return await self._lanes.survey.run(self._reader.pages, (wanted, page_size, after))
+
+    async def list_events(self, wanted: EventFilter, *, page_size: int, page_token: str) -> EventPage:
+        """See the port."""
+        check_page_size(page_size)
+        before = decode_place(page_token, wanted) or NEWEST
+        return await self._lanes.survey.run(event_pages, (wanted, page_size, before))
+
+    async def keep_rejected(self, rejected: RejectedBody, *, keep: int, not_before: int) -> None:
+        """See the port; raises Overloaded when too much is waiting."""
+        self._admit(1)
+        await self._lanes.write.run(keep_rejected, Keeping(rejected=rejected, keep=keep, not_before=not_before))
+
+    async def list_rejected(self, *, page_size: int, page_token: str) -> RejectedPage:
+        """See the port."""
+        check_page_size(page_size)
+        before = decode_place(page_token, RejectedBody) or NEWEST
+        return await self._lanes.survey.run(rejected_pages, (page_size, before))
 
     async def upsert_contacts(self, contacts: Sequence[Contact]) -> None:
         """See the port; raises Overloaded when too much is waiting."""
