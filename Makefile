@@ -41,6 +41,7 @@ check: $(VENV)/.dev ## Everything CI checks: format, lint, types, import contrac
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against protos/released.binpb
 	$(BIN)/tidings check rules
+	$(BIN)/tidings test rules --min-coverage 100
 	$(MAKE) test
 
 bench: $(VENV)/.test ## Print the benchmark table, each figure beside its peer. ONLY=row runs one.

@@ -10,7 +10,9 @@ from tidings.cli.deliveries import deliveries
 from tidings.cli.demo import demo
 from tidings.cli.events import events
 from tidings.cli.publish import publish
+from tidings.cli.schema import schema
 from tidings.cli.serve import serve
+from tidings.cli.test import run_cases
 
 __all__ = ["main"]
 
@@ -27,6 +29,8 @@ _app.command()(publish)
 _app.command()(convert)
 _app.command()(catalog)
 _app.command()(check)
+_app.command("test")(run_cases)
+_app.command()(schema)
 _app.add_typer(events, name="events")
 _app.add_typer(deliveries, name="deliveries")
 _app.add_typer(contacts, name="contacts")

@@ -1,23 +1,22 @@
 """``tidings events``: what came in."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from tidings.cli.explain import as_json
+from tidings.cli.explain import show as show_explanation
 from tidings.cli.terminal import DEFAULT_TO, Format, FormatOption, To, gateway_channel, out, print_json, when
+from tidings.events import to_vendor_json
 from tidings.gateway.v1 import event_service_pb2 as pb
 from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
 
 events = typer.Typer(no_args_is_help=True, help="What came in.")
 
 _LARGEST_PAGE = 1_000
-
-
-@events.callback()
-def _group() -> None:
-    """Make a group of it although it has one command."""
 
 
 @events.command("list")
@@ -40,8 +39,62 @@ def list_(
         _print_events(asyncio.run(_collect(to, request, limit=limit)), form)
 
 
-def _print_events(found: list[pb.EventSummary], form: Format) -> None:
-    rows: list[dict[str, Any]] = [
+@events.command("show")
+def show(
+    org: Annotated[int, typer.Argument(help="The organisation.")],
+    event_id: Annotated[str, typer.Argument(help="The event's id within it.")],
+    to: To = DEFAULT_TO,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Show one accepted event: what was made of it, and its content as its publisher writes it.
+
+    Example: tidings events show 50750 bd69ac73-0c7c-471a-b2cd-1f8251b34b60
+    """
+    found = asyncio.run(_get(to, pb.GetEventRequest(org_id=org, event_id=event_id)))
+    (facts,) = _rows([found.summary])
+    content = to_vendor_json(found.event)
+    if form is Format.JSON:
+        print_json({**facts, "event": content})
+        return
+    for name, value in facts.items():
+        told = (", ".join(value) or "none") if isinstance(value, list) else value
+        out.print(f"{name}: {told}", markup=False, highlight=False, soft_wrap=True)
+    print_json(content)
+
+
+@events.command("explain")
+def explain(
+    org: Annotated[int, typer.Argument(help="The organisation.")],
+    event_id: Annotated[str, typer.Argument(help="The event's id within it.")],
+    rule: Annotated[str, typer.Option(help="Only this rule, whatever event it is for.")] = "",
+    to: To = DEFAULT_TO,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Tell why an accepted event was decided as it was, by the rules of that time.
+
+    Example: tidings events explain 50750 bd69ac73-0c7c-471a-b2cd-1f8251b34b60
+    """
+    request = pb.ExplainEventRequest(org_id=org, event_id=event_id, rule_id=rule)
+    answer = asyncio.run(_explain(to, request))
+    if form is Format.JSON:
+        print_json({"event": _rows([answer.summary])[0], **as_json(answer.explanation)})
+    else:
+        what = f"{answer.summary.event_name} {answer.summary.event_id} of organisation {answer.summary.org_id}"
+        show_explanation(answer.explanation, what=what)
+
+
+async def _get(to: str, request: pb.GetEventRequest) -> pb.GetEventResponse:
+    async with gateway_channel(to) as channel:
+        return await EventServiceStub(channel).GetEvent(request)
+
+
+async def _explain(to: str, request: pb.ExplainEventRequest) -> pb.ExplainEventResponse:
+    async with gateway_channel(to) as channel:
+        return await EventServiceStub(channel).ExplainEvent(request)
+
+
+def _rows(found: Iterable[pb.EventSummary]) -> list[dict[str, Any]]:
+    return [
         {
             "org_id": each.org_id,
             "event_id": each.event_id,
@@ -53,6 +106,10 @@ def _print_events(found: list[pb.EventSummary], form: Format) -> None:
         }
         for each in found
     ]
+
+
+def _print_events(found: list[pb.EventSummary], form: Format) -> None:
+    rows = _rows(found)
     if form is Format.JSON:
         print_json({"events": rows})
         return
