@@ -39,11 +39,8 @@ CASES = [
         HEAD + "x\n  {% if data.x %}",
         "5:3",
         "template-syntax",
-        (
-            "unexpected end of template. Jinja was looking for the following tags: 'elif' or 'else' or 'endif'. "
-            "The innermost block that needs to be closed is 'if'"
-        ),
-        "",
+        "a tag {% if … %} is not ended",
+        "write {% endif %} where it ends",
     ),
     ("a.en.txt", HEAD + "{{ data. }}", "4:1", "template-syntax", "expected name or number", ""),
     (
@@ -53,6 +50,14 @@ CASES = [
         "template-syntax",
         "encountered unknown tag 'fi'",
         "tags are if, for, set, with, macro, call, filter, include, import, raw",
+    ),
+    (
+        "a.en.txt",
+        HEAD + "{% if data.x %}{% for x in data.y %}\n{% endif %}{% endfor %}",
+        "5:1",
+        "template-syntax",
+        "encountered unknown tag 'endif'",
+        "the tag {% for … %} before it is not ended yet",
     ),
     ("a.en.txt", HEAD + "{{ dta.x }}", "4:4", "unknown-variable", "there is no variable 'dta'", "did you mean 'data'?"),
     (
@@ -104,7 +109,14 @@ CASES = [
         "use include or macro",
     ),
     ("a.en.txt", HEAD + "{{ data.a.upper() }}", "4:4", "unsupported-call", "upper() cannot be called", "use a filter"),
-    ("a.en.txt", HEAD + "{{ data._x }}", "4:1", "private-name", "a name may not begin with an underscore: '_x'", ""),
+    (
+        "a.en.txt",
+        HEAD + "{{ data._x }}",
+        "4:1",
+        "private-name",
+        "a name may not begin with an underscore: '_x'",
+        "leave it out",
+    ),
     ("a.en.txt", "Hello", "1:1", "missing-subject", "the template has no subject", "begin with ---, subject: …, ---"),
     (
         "a.en.txt",
@@ -160,7 +172,7 @@ CASES = [
         HEAD,
         "1:1",
         "template-name",
-        "a template's file reads templates/NAME.LOCALE.mjml, .html or .txt",
+        "a template's file is named templates/NAME.LOCALE.mjml, .html or .txt",
         "such as templates/points-expiring-soon.en.mjml",
     ),
     (
@@ -168,7 +180,7 @@ CASES = [
         HEAD,
         "1:1",
         "template-name",
-        "a template's file reads templates/NAME.LOCALE.mjml, .html or .txt",
+        "a template's file is named templates/NAME.LOCALE.mjml, .html or .txt",
         "such as templates/points-expiring-soon.en.mjml",
     ),
     (

@@ -1,7 +1,6 @@
 """``tidings check``: everything wrong with a rulebook, for a person, a program, or a code review."""
 
 import enum
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -52,7 +51,8 @@ def check(
     stray = tuple(_stray(rules))
     if not (sources or stray):
         fail(f"{rules} holds no rulebook: there is no *.yaml in it")
-    problems = tuple(sorted({*_find(rules, sources, read_secret if secrets else None), *stray}))
+    named = tuple(each for each in sources if _is_utf8(each.path))
+    problems = tuple(sorted({*_find(rules, named, read_secret if secrets else None), *stray}))
     _print(problems, sources, form, folder=rules)
     err.print(_summary(problems, len(sources)), highlight=False)
     if any(each.severity is Severity.ERROR for each in problems):
@@ -80,24 +80,33 @@ def _stray(folder: Path) -> Iterator[Problem]:
     """Yield what has the name of a rulebook's file and is none: links that lead nowhere, folders, pipes."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if path.suffix not in _SUFFIXES or path.is_file() or any(part.startswith(".") for part in name.parts):
+        if path.suffix not in _SUFFIXES or any(part.startswith(".") for part in name.parts):
             continue
-        if path.is_symlink() and not path.exists():
-            message = f"this is a link to {os.fsdecode(path.readlink())}, which cannot be read"
-            yield Problem(
-                file=name.as_posix(), line=1, column=1, code="unreadable", message=message, hint="mend the link"
+        if not _is_utf8(name.as_posix()):
+            yield _of_file(
+                name, code="not-utf-8", message="the name of the file is not UTF-8", hint="name it otherwise"
             )
-        else:
-            message = f"this is {'a folder' if path.is_dir() else 'no file'}, and is not read"
-            yield Problem(
-                file=name.as_posix(),
-                line=1,
-                column=1,
-                code="ignored-file",
-                message=message,
-                hint="name it otherwise, or put a file in its place",
-                severity=Severity.WARNING,
-            )
+        elif path.is_symlink() and not path.exists():
+            message = f"this is a link to {_spelt(str(path.readlink()))}, which is not there"
+            yield _of_file(name, code="unreadable", message=message, hint="mend the link, or remove it")
+        elif not path.is_file():
+            message = f"this is {'a folder' if path.is_dir() else 'no file'}, and not read"
+            hint = "name it otherwise, or put a file in its place"
+            yield _of_file(name, code="ignored-file", message=message, hint=hint, severity=Severity.WARNING)
+
+
+def _of_file(name: Path, *, code: str, message: str, hint: str, severity: Severity = Severity.ERROR) -> Problem:
+    file = _spelt(name.as_posix())
+    return Problem(file=file, line=1, column=1, code=code, message=message, hint=hint, severity=severity)
+
+
+def _is_utf8(name: str) -> bool:
+    """Say whether a file's name can be written; Python keeps other bytes as lone surrogates."""
+    return _spelt(name) == name
+
+
+def _spelt(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _print(problems: Sequence[Problem], sources: Iterable[Source], form: Format, *, folder: Path) -> None:

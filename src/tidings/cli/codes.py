@@ -1,4 +1,7 @@
-"""What each code of ``tidings check`` means, in a sentence or two. rules/PROBLEMS.md has the same, with examples."""
+"""What each code of ``tidings check`` means, in a sentence or two.
+
+rules/PROBLEMS.md has the same with examples; a test holds the two, and the codes in the source, together.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -76,12 +79,19 @@ MEANINGS: Final[Mapping[str, str]] = {
     "index-into-scalar": "An element is read by its position from a text or a number, which has no elements.",
     "invalid-address": "This is not an e-mail address, or not a recipient that an e-mail can have.",
     "invalid-argument": "The argument is a text, but not one that the function can use: no date, or no pattern.",
+    "invalid-event": (
+        "The event of the case can be read, but a gateway would refuse it, so no rule would ever see it; mostly "
+        "it is too large."
+    ),
     "invalid-locale": (
         "This is not a language tag, which is a language of two or three letters and, if need be, a region."
     ),
     "invalid-name": (
         "A name holds a blank or another character that names do not have; letters, digits, dots, dashes and "
         "underscores are fine, and an endpoint may not be called `all`."
+    ),
+    "invalid-path": (
+        "What `set` changes is not a path: names with dots between them, and positions in lists in brackets."
     ),
     "invalid-rate": "This is not a rate, which is a number, a stroke, and `s`, `m`, `h` or `d`.",
     "invalid-time": "This is not a time of day, which is written with two digits for hours and two for minutes.",
@@ -94,8 +104,12 @@ MEANINGS: Final[Mapping[str, str]] = {
     "merge-key": (
         "A mapping is to be merged into another by `<<`, which is not supported: what a rule says stands in the rule."
     ),
+    "missing-event-file": (
+        "The JSON file that the case takes its event from is not there. Its path begins at the rulebook's folder."
+    ),
     "missing-key": "A key that must be there is not.",
     "missing-locale": "The template has no `en` version, which readers of all other languages get.",
+    "missing-now": "The event does not say when it was created, so the case must say when it is decided.",
     "missing-secret": (
         "There is no such secret on the machine that checks. Only `tidings check --secrets` and the gateway look "
         "for secrets."
@@ -128,6 +142,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     "number-after-dot": "An element of a list is read with brackets alone, without a dot before them.",
     "number-too-long": "The position in a list has thousands of digits, and no list is that long.",
     "number-without-backticks": "A number stands in the expression as it is; numbers are written in backticks.",
+    "odd-value": (
+        "What `set` changes is not in the event, or is of another kind there, so the case shows nothing of real "
+        "events. (Warning.)"
+    ),
     "one-channel": "One item of `notify` names both an e-mail and a webhook, or neither.",
     "private-name": "A name begins with an underscore; such names are the gateway's own.",
     "quoted-function": "The name of a function stands in double quotes.",
@@ -159,6 +177,10 @@ MEANINGS: Final[Mapping[str, str]] = {
         "Something cannot stand where it does: mostly an operator, a comma or a bracket is missing before it, or "
         "is too many."
     ),
+    "unfit-path": (
+        "The path leads through something that has no such part: a name in a list, a position where there is no list."
+    ),
+    "unknown-action": "The case expects an e-mail of a rule that sends none, or a webhook of one that sends none.",
     "unknown-brand": "The rule is for an organisation that no file in `brands/` describes.",
     "unknown-character": "A character that means nothing in an expression.",
     "unknown-element": "MJML has no element of that name.",
@@ -169,6 +191,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "unknown-function": "There is no function of that name.",
     "unknown-key": "No key of that name belongs here; mostly it is misspelt, or indented too much or too little.",
     "unknown-partial": "There is no file of that name in `templates/_partials/`.",
+    "unknown-rule": "The case expects something of a rule that the rulebook does not have.",
     "unknown-template": (
         "There is no template of that name in `templates/`. The name is given without language and ending."
     ),
@@ -182,12 +205,14 @@ MEANINGS: Final[Mapping[str, str]] = {
         "A file, or the whole folder, is named but cannot be read: a link leads nowhere, or whoever runs the "
         "command may not read it."
     ),
+    "unreadable-event": "The event of the case cannot be read; the message says what is wrong with it.",
     "unsafe-link": (
         "A link begins with something from the event without being checked by `url`, or it does not lead to the "
         "web, an address or a telephone."
     ),
     "unsupported-call": "A value is called like a function; filters do that work.",
     "unsupported-tag": "The tag is one of Jinja's that templates here do not have.",
+    "untested-rule": "The rulebook has tests, and no case among them matches this rule. (Warning.)",
     "values-of-no-object": "`.*` reads all fields of an object, and this is none; the elements of a list are `[*]`.",
     "word-operator": "`and`, `or`, `not`, `is` and `in` are no operators; signs and functions do their work.",
     "wrong-argument": "The function does not take a value of this kind.",

@@ -16,6 +16,7 @@ _BEFORE: Final = 40
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _UNSHOWN: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What would move the caret, break the line or steer the terminal."""
+_SECRET: Final = re.compile(r"(?<=whsec_)[A-Za-z0-9+/=]+")
 _COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
@@ -27,18 +28,26 @@ def render(problems: Iterable[Problem], sources: Iterable[Source]) -> Iterator[s
 
 def excerpts(problems: Iterable[Problem], sources: Iterable[Source]) -> Iterator[list[tuple[str, str]]]:
     """Yield what is written of each problem, as pieces of text with their style on a terminal."""
+    problems = tuple(problems)
+    # What is printed ends up in the logs of build servers, where no secret may be read.
+    secret = {(each.file, each.line) for each in problems if each.code == "secret-value"}
     files = {source.path: source for source in sources}
     lines: dict[str, list[str]] = {}
     for problem in problems:
         if problem.file in files and problem.file not in lines:
             lines[problem.file] = lines_of(files[problem.file])
         file = lines.get(problem.file, [])
-        yield list(_pieces(problem, file[problem.line - 1] if 0 < problem.line <= len(file) else None))
+        shown = 0 < problem.line <= len(file) and (problem.file, problem.line) not in secret
+        yield list(_pieces(problem, _masked(file[problem.line - 1]) if shown else None))
 
 
 def lines_of(source: Source) -> list[str]:
     """Split a file as problems count its lines."""
     return _LINE_BREAK.split(source.data.decode("utf-8", "replace").removeprefix("\ufeff"))
+
+
+def _masked(line: str) -> str:
+    return _SECRET.sub(lambda found: "*" * len(found[0]), line)
 
 
 def _pieces(problem: Problem, line: str | None) -> Iterator[tuple[str, str]]:

@@ -144,8 +144,9 @@ class Composer:
 
     def _refuse_tag(self, event: Any) -> None:
         place = self._text.place(event.start_mark.index)
-        hint = "put quotes round a value that must be text"
-        self._report(self._problem(place, "yaml-tag", f"tags such as {event.tag!r} are not supported", hint))
+        tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+        hint = "leave it out; put quotes round a value that must be text"
+        self._report(self._problem(place, "yaml-tag", f"tags such as {tag} are not supported", hint))
 
     def _too_deep(self, event: Any) -> None:
         self._fail(event, "nesting-too-deep", f"lists and mappings nest deeper than {MAX_DEPTH} levels", "")

@@ -23,7 +23,7 @@ _UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\
 _QUOTE_IT: Final = "put quotes round a text that begins with a special character or holds ': ' or ' #'"
 _SYNTAX: Final = {
     "mapping values are not allowed in this context": (
-        "a key is not allowed here",
+        "a ':' makes a key, and no key is allowed here",
         _QUOTE_IT + ", or mend the indentation",
     ),
     "did not find expected key": (

@@ -84,6 +84,8 @@ def _explain(details: ErrorDetails) -> tuple[str, str, str]:
         return "invalid-value", message, ""
     if kind in _WANTED:
         hint = "put quotes round it" if kind == "string_type" and given.__class__ in (int, float) else ""
+        if _WANTED[kind] == "a list" and given.__class__ in (str, int, float):
+            hint = "put square brackets round it: […]"
         return "wrong-type", f"this must be {_WANTED[kind]}, not {_kind_of(given)}", hint
     message = details["msg"]
     return "invalid-value", message[:1].lower() + message[1:], ""

@@ -95,8 +95,15 @@ def _read_compilable(passage: Passage, environment: Environment, report: Report)
 def _syntax_problem(passage: Passage, error: TemplateSyntaxError) -> Problem:
     text = error.message or "this is not a Jinja template"
     hint = ""
-    if "Encountered unknown tag" in text:
+    still_open = re.search(r"innermost block that needs to be closed is '(\w+)'", text)
+    if still_open and text.startswith("Unexpected end"):
+        text = f"a tag {{% {still_open[1]} … %}} is not ended"
+        hint = f"write {{% end{still_open[1]} %}} where it ends"
+    elif "Encountered unknown tag" in text:
         hint = "tags are if, for, set, with, macro, call, filter, include, import, raw"
+        if still_open and "unknown tag 'end" in text:
+            hint = f"the tag {{% {still_open[1]} … %}} before it is not ended yet"
+        text = text.partition(". ")[0]
     return passage.problem(
         _tag_offset(passage, error.lineno), code="template-syntax", message=_lowered(text), hint=hint
     )
@@ -131,6 +138,7 @@ def _unknown_filter(passage: Passage, node: nodes.Filter | nodes.Test) -> Iterat
     kind, known = ("filter", FILTERS) if isinstance(node, nodes.Filter) else ("test", TESTS)
     if node.name not in known:
         hint = _CURES.get(node.name) or did_you_mean(node.name, known)
+        hint = hint or (f"tests are {', '.join(sorted(TESTS))}" if kind == "test" else "README.md lists the filters")
         yield _at(passage, node, node.name, f"unknown-{kind}", f"there is no {kind} {node.name!r}", hint)
 
 
@@ -155,7 +163,9 @@ def _forbidden_call(passage: Passage, node: nodes.Call) -> Iterator[Problem]:
 def _private(passage: Passage, node: nodes.Name | nodes.Getattr) -> Iterator[Problem]:
     name = node.name if isinstance(node, nodes.Name) else node.attr
     if name.startswith("_"):
-        yield _at(passage, node, "", "private-name", f"a name may not begin with an underscore: {name!r}")
+        yield _at(
+            passage, node, "", "private-name", f"a name may not begin with an underscore: {name!r}", "leave it out"
+        )
 
 
 def _unsupported(passage: Passage, node: nodes.Node) -> Iterator[Problem]:

@@ -80,7 +80,7 @@ def _misnamed(path: str) -> Problem:
     partial = path.startswith(FOLDER + PARTIALS)
     message = "a partial is a file of templates/_partials/, named in small letters, digits and hyphens"
     if not partial:
-        message = "a template's file reads templates/NAME.LOCALE.mjml, .html or .txt"
+        message = "a template's file is named templates/NAME.LOCALE.mjml, .html or .txt"
     hint = "such as templates/_partials/footer.mjml" if partial else "such as templates/points-expiring-soon.en.mjml"
     return Problem(file=path, line=1, column=1, code="template-name", message=message, hint=hint)
 

@@ -20,8 +20,9 @@ DEEPEST: Final = 50
 """Protobuf reads a hundred messages within each other, and those round the trace count, too."""
 MOST_PROBLEMS: Final = 1_000
 _TEXT: Final = 200
+_FIRST: Final = -62_135_596_800_000
 _LAST: Final = 253_402_300_799_999
-"""The end of the year 9999, where a Timestamp ends."""
+"""The beginning of the year 1 and the end of the year 9999: a Timestamp holds what is between."""
 
 VERDICTS: Final[Mapping[Verdict, pb.Verdict.ValueType]] = {
     verdict: pb.Verdict.Value(f"VERDICT_{verdict.name}") for verdict in Verdict
@@ -163,5 +164,5 @@ def problems_to_proto(problems: Sequence[Problem]) -> tuple[list[pb.RulebookProb
 def _timestamp(milliseconds: int) -> Timestamp:
     """Convert epoch milliseconds; a time that no Timestamp holds becomes the nearest that one does."""
     converted = Timestamp()
-    converted.FromMilliseconds(max(0, min(milliseconds, _LAST)))
+    converted.FromMilliseconds(max(_FIRST, min(milliseconds, _LAST)))
     return converted

@@ -1,8 +1,8 @@
 """Rules: what a rulebook says, and what follows from it for an event.
 
 ``compile_rules`` turns the files of a rulebook into a ``RuleSet`` and reports every problem at its place; ``decide``
-says which rules apply to an event and what they send; ``webhook_payload`` is the body of a webhook. All of it is pure:
-the time is an argument.
+says which rules apply to an event and what they send, ``explain`` says why; ``webhook_payload`` is the body of a
+webhook. All of it is pure: the time is an argument.
 
 Limits: ``throttle``, ``delay``, ``send_at``, ``digest``, ``cancel_on``, ``urgent`` and ``rollout`` are refused as not
 supported yet; ``quiet_hours``, ``rate`` and ``ordering: customer`` of brands are read and warned of as not kept yet.
@@ -10,6 +10,7 @@ supported yet; ``quiet_hours``, ``rate`` and ``ordering: customer`` of brands ar
 
 from tidings.rules.compiling import compile_rules
 from tidings.rules.deciding import Decision, Match, RuleFailure, decide
+from tidings.rules.explaining import Part, RuleExplanation, Verdict, brief, cut, explain
 from tidings.rules.payload import webhook_payload
 from tidings.rules.ruleset import Action, CompiledBody, EmailAction, Rule, RuleSet, WebhookAction
 from tidings.rules.shapes import BrandsFile, RulesFile
@@ -21,12 +22,18 @@ __all__ = [
     "Decision",
     "EmailAction",
     "Match",
+    "Part",
     "Rule",
+    "RuleExplanation",
     "RuleFailure",
     "RuleSet",
     "RulesFile",
+    "Verdict",
     "WebhookAction",
+    "brief",
     "compile_rules",
+    "cut",
     "decide",
+    "explain",
     "webhook_payload",
 ]
