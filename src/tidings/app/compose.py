@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from tidings.authoring import Reloader, compile_folder
+from tidings.authoring import Evaluate, ExplainEvent, GivenRulebooks, Reloader, compile_folder
 from tidings.channels import open_email_channel, open_webhook_channel
 from tidings.config import Settings, read_secret
 from tidings.dispatch import Dispatcher
 from tidings.errors import InvalidConfiguration
 from tidings.intake import KeepingPolicy, Publish, PublishJson, TakeVendorBody, system_clock
-from tidings.rpc import GrpcServer, open_grpc_server
-from tidings.rulebook import ReadArchive, Rulebook, Rulebooks, pack
+from tidings.rpc import EventService, GrpcServer, RuleService, open_grpc_server
+from tidings.rulebook import ReadPast, Rulebook, Rulebooks, load, pack, unpack
 from tidings.store import Revision, Store, open_store
 from tidings.telemetry import Metrics
 from tidings.web import IntakeSettings, StatusPages, VendorIntake, open_http_server
@@ -72,7 +72,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         await store.save_revision(
             Revision(id=rulebook.revision, created_at=system_clock(), archive=pack(rulebook.sources))
         )
-        rulebooks = Rulebooks(rulebook, read_archive=_archive_reader(store))
+        rulebooks = Rulebooks(rulebook, read_past=_past_reader(store))
         reloader = Reloader(
             settings.rules,
             rulebooks=rulebooks,
@@ -93,7 +93,11 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             settings=settings.dispatch,
         )
         publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics)
-        grpc = await closing.enter_async_context(open_grpc_server(settings.grpc, publish=publish, store=store))
+        events = EventService(publish, store, ExplainEvent(store=store, rulebooks=rulebooks))
+        rules = _rule_service(rulebooks, reloader)
+        grpc = await closing.enter_async_context(
+            open_grpc_server(settings.grpc, events=events, rules=rules, store=store)
+        )
         status = StatusPages(
             store=store, metrics=metrics, revision=lambda: rulebooks.current.revision, clock=system_clock
         )
@@ -120,6 +124,12 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         )
 
 
+def _rule_service(rulebooks: Rulebooks, reloader: Reloader) -> RuleService:
+    given = GivenRulebooks()
+    evaluate = Evaluate(rulebooks=rulebooks, given=given, clock=system_clock)
+    return RuleService(rulebooks=rulebooks, reloader=reloader, given=given, evaluate=evaluate)
+
+
 def _vendor_intake(settings: IntakeSettings, publish: Publish, store: Store) -> VendorIntake:
     keeping = KeepingPolicy(
         bodies=settings.keep_rejected,
@@ -130,10 +140,11 @@ def _vendor_intake(settings: IntakeSettings, publish: Publish, store: Store) -> 
     return VendorIntake(settings, take=take, secrets=read_secret)
 
 
-def _archive_reader(store: Store) -> ReadArchive:
-    async def read(revision: str) -> bytes | None:
+def _past_reader(store: Store) -> ReadPast:
+    async def read(revision: str) -> Rulebook | None:
         found = await store.get_revision(revision)
-        return found.archive if found else None
+        # Secrets are not checked: one that has gone since must not keep the past from being read.
+        return None if found is None else await asyncio.to_thread(lambda: load(unpack(found.archive)))
 
     return read
 

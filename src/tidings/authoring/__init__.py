@@ -1,6 +1,17 @@
 """The use cases of those who write the rules: compile, reload, check, explain. Nothing here sends or stores events."""
 
 from tidings.authoring.compiling import compile_folder
+from tidings.authoring.evaluate import Evaluate, Evaluation, ExplainEvent, evaluate
+from tidings.authoring.given import GivenRulebooks
 from tidings.authoring.reload import Reloader, ReloadStatus
 
-__all__ = ["ReloadStatus", "Reloader", "compile_folder"]
+__all__ = [
+    "Evaluate",
+    "Evaluation",
+    "ExplainEvent",
+    "GivenRulebooks",
+    "ReloadStatus",
+    "Reloader",
+    "compile_folder",
+    "evaluate",
+]

@@ -9,6 +9,7 @@ from tidings.cli.convert import convert
 from tidings.cli.deliveries import deliveries
 from tidings.cli.demo import demo
 from tidings.cli.events import events
+from tidings.cli.explain import explain
 from tidings.cli.publish import publish
 from tidings.cli.schema import schema
 from tidings.cli.serve import serve
@@ -30,6 +31,7 @@ _app.command()(convert)
 _app.command()(catalog)
 _app.command()(check)
 _app.command("test")(run_cases)
+_app.command()(explain)
 _app.command()(schema)
 _app.add_typer(events, name="events")
 _app.add_typer(deliveries, name="deliveries")

@@ -20,11 +20,15 @@ CHANNELS: Final[Mapping[Channel, deliveries_pb.Channel.ValueType]] = {
     channel: deliveries_pb.Channel.Value(f"CHANNEL_{channel.name}") for channel in Channel
 }
 
+_FIRST: Final = -62_135_596_800_000
+_LAST: Final = 253_402_300_799_999
+"""The years 1 and 9999, epoch milliseconds: the ends of google.protobuf.Timestamp."""
+
 
 def timestamp(milliseconds: int) -> Timestamp:
-    """Convert epoch milliseconds."""
+    """Convert epoch milliseconds; a time that no calendar names becomes the first or last one it does."""
     converted = Timestamp()
-    converted.FromMilliseconds(milliseconds)
+    converted.FromMilliseconds(min(max(milliseconds, _FIRST), _LAST))
     return converted
 
 

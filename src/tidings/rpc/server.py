@@ -16,16 +16,18 @@ from tidings.gateway.v1 import (
     delivery_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    rule_service_pb2,
+    rule_service_pb2_grpc,
 )
-from tidings.intake import Publish
 from tidings.rpc.interceptors import ErrorInterceptor
+from tidings.rpc.rule_service import RuleService
 from tidings.rpc.services import ContactService, DeliveryService, EventService
 from tidings.rpc.settings import GrpcSettings
 from tidings.store import Store
 
 SERVICES = tuple(
     service.full_name
-    for module in (event_service_pb2, contact_service_pb2, delivery_service_pb2)
+    for module in (event_service_pb2, rule_service_pb2, contact_service_pb2, delivery_service_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 
@@ -51,13 +53,16 @@ class GrpcServer:
 
 
 @asynccontextmanager
-async def open_grpc_server(settings: GrpcSettings, *, publish: Publish, store: Store) -> AsyncIterator[GrpcServer]:
+async def open_grpc_server(
+    settings: GrpcSettings, *, events: EventService, rules: RuleService, store: Store
+) -> AsyncIterator[GrpcServer]:
     """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
     server = grpc.aio.server(
         interceptors=[ErrorInterceptor()],
         options=[("grpc.max_receive_message_length", settings.max_message_bytes), ("grpc.so_reuseport", 0)],
     )
-    event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(publish, store), server)
+    event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
+    rule_service_pb2_grpc.add_RuleServiceServicer_to_server(rules, server)
     contact_service_pb2_grpc.add_ContactServiceServicer_to_server(ContactService(store), server)
     delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(store), server)
     health_servicer = health.aio.HealthServicer()

@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import grpc
 
+from tidings.authoring import ExplainEvent
 from tidings.errors import FieldViolation, InvalidRequest, NotFound
 from tidings.gateway.v1 import contact_service_pb2 as contacts_pb
 from tidings.gateway.v1 import contact_service_pb2_grpc as contacts_grpc
 from tidings.gateway.v1 import delivery_service_pb2 as deliveries_pb
 from tidings.gateway.v1 import delivery_service_pb2_grpc as deliveries_grpc
 from tidings.gateway.v1 import event_service_pb2 as events_pb
-from tidings.gateway.v1 import event_service_pb2_grpc as events_grpc
 from tidings.intake import Publish, PublishJson
 from tidings.model import Contact, contact_faults
 from tidings.rpc.convert import (
@@ -25,6 +25,7 @@ from tidings.rpc.convert import (
     published_to_proto,
     rejected_to_proto,
 )
+from tidings.rpc.event_queries import EventQueries
 from tidings.store import DeliveryFilter, EventFilter, Store
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -34,12 +35,12 @@ MAX_PAGE: Final = 1_000
 DEFAULT_PAGE: Final = 50
 
 
-class EventService(events_grpc.EventServiceServicer):
+class EventService(EventQueries):
     """Takes events."""
 
-    def __init__(self, publish: Publish, store: Store) -> None:
+    def __init__(self, publish: Publish, store: Store, explain_event: ExplainEvent) -> None:
+        super().__init__(store, explain_event)
         self._publish = publish
-        self._store = store
         self._publish_json = PublishJson(publish)
 
     async def Publish(self, request: events_pb.PublishRequest, context: Context) -> events_pb.PublishResponse:  # noqa: ARG002, N802 (gRPC's signature)

@@ -14,6 +14,7 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
 from tidings.errors import EventIdReused, InvalidRequest, NotFound, Overloaded, StoreUnavailable, TidingsError
+from tidings.rulebook import InvalidRulebook
 
 DOMAIN: Final = "tidings"
 
@@ -23,6 +24,8 @@ STATUS: Final[Mapping[type[TidingsError], StatusCode]] = {
     NotFound: StatusCode.NOT_FOUND,
     Overloaded: StatusCode.RESOURCE_EXHAUSTED,
     StoreUnavailable: StatusCode.UNAVAILABLE,
+    # A stored revision that this release no longer accepts.
+    InvalidRulebook: StatusCode.FAILED_PRECONDITION,
 }
 """Errors inherit their parent's code. The rest are INTERNAL: the caller gets an id, the log gets the story."""
 

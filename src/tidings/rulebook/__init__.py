@@ -5,7 +5,7 @@ business, what a template means ``tidings.render``'s.
 """
 
 from tidings.rulebook.compose import ComposeFailed, Unreachable, compose
-from tidings.rulebook.history import ReadArchive, Rulebooks
+from tidings.rulebook.history import ReadPast, Rulebooks
 from tidings.rulebook.load import (
     InvalidRulebook,
     Rulebook,
@@ -21,7 +21,7 @@ from tidings.rulebook.load import (
 __all__ = [
     "ComposeFailed",
     "InvalidRulebook",
-    "ReadArchive",
+    "ReadPast",
     "Rulebook",
     "Rulebooks",
     "Unreachable",

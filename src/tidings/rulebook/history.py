@@ -4,21 +4,21 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from tidings.errors import NotFound
-from tidings.rulebook.load import Rulebook, load, unpack
+from tidings.rulebook.load import Rulebook
 
 _KEPT = 8
 """How many past revisions stay compiled. A retry rarely reaches further back than a few reloads."""
 
-ReadArchive = Callable[[str], Awaitable[bytes | None]]
-"""Returns the packed sources of a revision, or None."""
+ReadPast = Callable[[str], Awaitable[Rulebook | None]]
+"""Returns a past revision compiled from its stored sources, or None when there is none."""
 
 
 class Rulebooks:
-    """Hands out rulebooks by revision; compiles past ones from their stored sources when first asked."""
+    """Hands out rulebooks by revision; past ones are read when first asked for."""
 
-    def __init__(self, current: Rulebook, *, read_archive: ReadArchive) -> None:
+    def __init__(self, current: Rulebook, *, read_past: ReadPast) -> None:
         self.current = current
-        self._read_archive = read_archive
+        self._read_past = read_past
         self._past: OrderedDict[str, Rulebook] = OrderedDict()
 
     def replace(self, rulebook: Rulebook) -> None:
@@ -38,12 +38,11 @@ class Rulebooks:
         if revision in self._past:
             self._past.move_to_end(revision)
             return self._past[revision]
-        archive = await self._read_archive(revision)
-        if archive is None:
+        past = await self._read_past(revision)
+        if past is None:
             raise NotFound("rulebook revision", revision)
-        # Secrets are not checked: one that has gone since must not keep the past from being read.
-        self._keep(load(unpack(archive)))
-        return self._past[revision]
+        self._keep(past)
+        return past
 
     def _keep(self, rulebook: Rulebook) -> None:
         self._past[rulebook.revision] = rulebook
