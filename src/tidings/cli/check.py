@@ -13,10 +13,10 @@ from tidings.cli.excerpt import excerpts, render
 from tidings.cli.sarif import as_sarif
 from tidings.cli.terminal import PROBLEMS, err, fail, out, print_json
 from tidings.config import read_secret
-from tidings.model import Problem, Secrets, Severity, Source
-from tidings.rulebook import InvalidRulebook, load, read_folder
-from tidings.rulebook.testing import check_tests, read_event_files
-from tidings.rules import RuleSet, compile_rules
+from tidings.model import Problem, Severity, Source
+from tidings.rulebook import check as find_problems
+from tidings.rulebook import read_folder
+from tidings.rulebook.testing import read_event_files
 
 __all__ = ["check", "render"]
 
@@ -45,35 +45,19 @@ def check(
     Example: tidings check rules
     """
     try:
-        sources = read_folder(rules)
+        sources = read_folder(rules, strict=False)
     except OSError as error:
         fail(f"{error.filename or rules} cannot be read: {error.strerror or error}")
     stray = tuple(_stray(rules))
     if not (sources or stray):
         fail(f"{rules} holds no rulebook: there is no *.yaml in it")
-    named = tuple(each for each in sources if _is_utf8(each.path))
-    problems = tuple(sorted({*_find(rules, named, read_secret if secrets else None), *stray}))
+    fixtures = read_event_files(rules, sources)
+    found = find_problems(sources, secrets=read_secret if secrets else None, fixtures=fixtures)
+    problems = tuple(sorted({*found, *stray}))
     _print(problems, sources, form, folder=rules)
     err.print(_summary(problems, len(sources)), highlight=False)
     if any(each.severity is Severity.ERROR for each in problems):
         raise typer.Exit(PROBLEMS)
-
-
-def _find(folder: Path, sources: Sequence[Source], secrets: Secrets | None) -> Iterator[Problem]:
-    """Yield what is wrong with rules, brands and templates, and then with the tests of what rules there are."""
-    try:
-        rulebook = load(sources, secrets=secrets)
-    except InvalidRulebook as error:
-        yield from error.problems
-        rules = _sound_rules(sources)
-    else:
-        yield from rulebook.problems
-        rules = rulebook.rules
-    yield from check_tests((*sources, *read_event_files(folder, sources)), rules)
-
-
-def _sound_rules(sources: Sequence[Source]) -> RuleSet:
-    return compile_rules(sources, templates=None, secrets=None, report=lambda problem: None)  # noqa: ARG005 (told already)
 
 
 def _stray(folder: Path) -> Iterator[Problem]:

@@ -30,7 +30,7 @@ class Problem:
     column: int
     """From 1, in characters."""
     code: str
-    """Stable kebab-case name, documented in rules/README.md."""
+    """Stable kebab-case name, documented in rules/PROBLEMS.md."""
     message: str
     hint: str = ""
     severity: Severity = Severity.ERROR

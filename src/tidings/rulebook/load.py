@@ -5,11 +5,13 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from errno import ENOENT
 from pathlib import Path
 
 from tidings.errors import TidingsError
 from tidings.model import Problem, Secrets, Severity, Source
 from tidings.render import TemplateSet, compile_templates
+from tidings.rulebook.variables import unknown_variables
 from tidings.rules import RuleSet, compile_rules
 
 _SUFFIXES = frozenset({".yaml", ".yml", ".mjml", ".html", ".txt"})
@@ -41,21 +43,27 @@ class Rulebook:
     """Warnings; a rulebook with an error is never built."""
 
 
-def read_folder(folder: Path) -> tuple[Source, ...]:
+def read_folder(folder: Path, *, strict: bool = True) -> tuple[Source, ...]:
     """Read a rulebook's files, sorted by path. Hidden files, editors' droppings and other kinds are left out.
 
     Raises:
-        OSError: the folder or one of its files cannot be read.
+        OSError: the folder or one of its files cannot be read; or, if ``strict``, a link to one leads nowhere.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
+    paths = tuple(rulebook_files(folder))
+    broken = [path for path in paths if not path.exists()]
+    if broken and strict:
+        raise FileNotFoundError(ENOENT, f"this is a link to {broken[0].readlink()}, which is not there", str(broken[0]))
     return tuple(
-        Source(path=path.relative_to(folder).as_posix(), data=path.read_bytes()) for path in rulebook_files(folder)
+        Source(path=path.relative_to(folder).as_posix(), data=path.read_bytes()) for path in paths if path.is_file()
     )
 
 
 def rulebook_files(folder: Path, *, within: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yield the files of a rulebook in path order, through linked folders too, as Kubernetes mounts them.
+    """Yield the files of a rulebook in path order, links that lead nowhere among them.
+
+    Linked folders are walked through: Kubernetes mounts a rulebook that way.
 
     ``within`` holds the folders being walked through, so that a link to one of them ends nowhere.
     """
@@ -65,7 +73,7 @@ def rulebook_files(folder: Path, *, within: frozenset[Path] = frozenset()) -> It
             continue
         if path.is_dir():
             yield from rulebook_files(path, within=within | {real})
-        elif path.suffix in _SUFFIXES and path.is_file():
+        elif path.suffix in _SUFFIXES and (path.is_file() or path.is_symlink()):
             yield path
 
 
@@ -78,18 +86,13 @@ def revision_of(sources: Sequence[Source]) -> str:
     return digest.hexdigest()[:16]
 
 
-def check(sources: Sequence[Source], *, secrets: Secrets | None = None) -> tuple[Problem, ...]:
-    """Find every problem of a rulebook, in file order. Without ``secrets`` their presence is not checked."""
-    return _compile(sources, secrets=secrets)[2]
-
-
 def load(sources: Sequence[Source], *, secrets: Secrets | None = None) -> Rulebook:
     """Compile a rulebook.
 
     Raises:
         InvalidRulebook: with every problem, when at least one is an error.
     """
-    rules, templates, problems = _compile(sources, secrets=secrets)
+    rules, templates, problems = compile_sources(sources, secrets=secrets)
     if any(each.severity is Severity.ERROR for each in problems):
         raise InvalidRulebook(problems)
     _ = rules.index  # built at first use: here, rather than while the first event waits
@@ -102,12 +105,27 @@ def load(sources: Sequence[Source], *, secrets: Secrets | None = None) -> Rulebo
     )
 
 
-def _compile(sources: Sequence[Source], *, secrets: Secrets | None) -> tuple[RuleSet, TemplateSet, tuple[Problem, ...]]:
+def compile_sources(
+    sources: Sequence[Source], *, secrets: Secrets | None = None
+) -> tuple[RuleSet, TemplateSet, tuple[Problem, ...]]:
+    """Compile what is sound of a rulebook, and return it with every problem there is, in file order."""
     problems: list[Problem] = []
     report: Callable[[Problem], None] = problems.append
-    templates = compile_templates(sources, report=report)
-    rules = compile_rules(sources, templates=templates.names, secrets=secrets, report=report)
-    return rules, templates, tuple(sorted(problems))
+    named = [source for source in sources if _has_a_name(source, report)]
+    templates = compile_templates(named, report=report)
+    rules = compile_rules(named, templates=templates.names, secrets=secrets, report=report)
+    problems.extend(unknown_variables(rules, templates))
+    return rules, templates, tuple(sorted(set(problems)))
+
+
+def _has_a_name(source: Source, report: Callable[[Problem], None]) -> bool:
+    """Say whether a file's name is text; Python keeps other bytes as lone surrogates, which nothing can store."""
+    spelt = source.path.encode("utf-8", "backslashreplace").decode()
+    if spelt == source.path:
+        return True
+    message = "the name of the file is not UTF-8"
+    report(Problem(file=spelt, line=1, column=1, code="not-utf-8", message=message, hint="name it otherwise"))
+    return False
 
 
 def pack(sources: Sequence[Source]) -> bytes:
