@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from tidings.authoring import Evaluate, ExplainEvent, GivenRulebooks, Reloader, compile_folder
+from tidings.authoring import Evaluate, ExplainEvent, GivenRulebooks, Reloader, compile_folder, fingerprint
 from tidings.channels import open_email_channel, open_webhook_channel
 from tidings.config import Settings, read_secret
 from tidings.dispatch import Dispatcher
@@ -65,6 +65,7 @@ def load_rulebook(settings: Settings) -> Rulebook:
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     """Open everything, bind, and dispatch; serving is announced by ``start_serving``."""
+    loaded = fingerprint(settings.rules)
     rulebook = load_rulebook(settings)
     metrics = Metrics()
     async with AsyncExitStack() as closing:
@@ -80,6 +81,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             secrets=read_secret,
             metrics=metrics,
             clock=system_clock,
+            loaded=loaded,
         )
         email = await closing.enter_async_context(open_email_channel(settings.email, read_secret))
         webhook = await closing.enter_async_context(open_webhook_channel(settings.webhook, read_secret))

@@ -3,7 +3,7 @@
 from tidings.authoring.compiling import compile_folder
 from tidings.authoring.evaluate import Evaluate, Evaluation, ExplainEvent, evaluate
 from tidings.authoring.given import GivenRulebooks
-from tidings.authoring.reload import Reloader, ReloadStatus
+from tidings.authoring.reload import Reloader, ReloadStatus, fingerprint
 
 __all__ = [
     "Evaluate",
@@ -14,4 +14,5 @@ __all__ = [
     "Reloader",
     "compile_folder",
     "evaluate",
+    "fingerprint",
 ]

@@ -47,7 +47,9 @@ class Reloader:
         secrets: Secrets,
         metrics: Metrics,
         clock: Callable[[], int],
+        loaded: Fingerprint,
     ) -> None:
+        """Start from what is live, read from files with the facts ``loaded``."""
         self._folder = folder
         self._rulebooks = rulebooks
         self._store = store
@@ -55,6 +57,7 @@ class Reloader:
         self._metrics = metrics
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
+        self._loaded = loaded
         live, now = rulebooks.current, clock()
         self.status = ReloadStatus(
             revision=live.revision, live_since=now, last_reload_at=now, succeeded=True, problems=live.problems
@@ -80,16 +83,17 @@ class Reloader:
         Looking at the files' facts, rather than listening for changes, sees renames by editors, swapped
         symbolic links and network file systems alike; waiting for quiet lets half-written files be finished.
         """
-        seen = loaded = await asyncio.to_thread(fingerprint, self._folder)
+        seen = self._loaded
         while True:
             await asyncio.sleep(every)
             now = await asyncio.to_thread(fingerprint, self._folder)
-            if now == seen and now != loaded:
-                loaded = now
+            if now == seen and now != self._loaded:
                 await self.reload()
             seen = now
 
     def _read(self) -> Rulebook:
+        # Before the files are read: what changes meanwhile is then seen as a change.
+        self._loaded = fingerprint(self._folder)
         return compile_folder(self._folder, secrets=self._secrets)
 
     async def _go_live(self, rulebook: Rulebook) -> None:
