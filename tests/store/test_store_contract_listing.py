@@ -78,7 +78,7 @@ FILTERS = [
 ]
 
 
-@pytest.mark.parametrize("wanted", FILTERS, ids=str)
+@pytest.mark.parametrize("wanted", FILTERS)
 async def test_every_field_of_a_filter_must_hold(store: Store, wanted: DeliveryFilter) -> None:
     everything = await fill(store)
 
