@@ -1,5 +1,6 @@
 """Brands (tenants), their webhook endpoints, and how secrets are named without being held."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
 from typing import Literal, Protocol
@@ -50,7 +51,17 @@ class Endpoint:
     secrets: tuple[SecretRef, ...]
     """Signing secrets, newest first; each signs, so that a rotation needs no pause."""
     rate: Rate | None = None
+    """How many may be sent; None: as many as it takes."""
+    concurrency: int = 16
+    """How many may be under way at once."""
     ordering: Literal["none", "customer"] = "none"
+    """``customer``: a customer's webhooks are sent one after the other, in order."""
+    headers: Mapping[str, str | SecretRef] = field(default_factory=dict)
+    """Headers sent with every webhook beside the standard ones."""
+    retry: tuple[int, ...] | None = None
+    """Pauses between attempts, milliseconds; None: the channel's schedule."""
+    certificate: str | None = None
+    """Path of a client certificate (PEM, its key in the same file) for mutual TLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +85,8 @@ class Brand:
     locale: str = "en"
     quiet_hours: QuietHours | None = None
     endpoints: tuple[Endpoint, ...] = ()
+    weight: int = 1
+    """Its share of the gateway when others have work waiting too."""
 
     def endpoint(self, name: str) -> Endpoint | None:
         """Return the endpoint of that name, or None."""

@@ -142,6 +142,8 @@ class PlannedDelivery:
     """The customer the event concerns, whoever the recipient is."""
     due_at: int
     expires_at: int | None = None
+    lane: str | None = None
+    """Deliveries of one lane are sent one after the other, in the order they were decided; None: no order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

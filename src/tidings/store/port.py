@@ -5,12 +5,14 @@ Intake and dispatch meet only here. Every implementation passes the one contract
 Every method raises StoreUnavailable when the database cannot serve, and then has kept nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
-from tidings.model import Attempt, Cause, Contact, Delivery, PlannedDelivery, State
+from tidings.model import Attempt, Cause, Channel, Contact, Delivery, PlannedDelivery, Recipient, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +90,62 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFilter:
-    """Which deliveries to list; every field that is set must hold."""
+    """Which deliveries are meant; every field that is set must hold."""
 
     org_id: int | None = None
     event_id: str | None = None
     rule_id: str | None = None
+    channel: Channel | None = None
+    recipient: Recipient | None = None
     states: frozenset[State] = field(default_factory=frozenset)
+    created_from: int | None = None
+    """Decided at this time or later."""
+    created_before: int | None = None
+    """Decided before this time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervention:
+    """Something done to deliveries by hand, or by a later event."""
+
+    cause: Cause
+    """REQUEUED or CANCELLED; looked up in MOVES from each delivery's own state."""
+    reason: str
+    now: int
+    """When it was done; a requeued delivery is due then, and has a fresh round of attempts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryChange:
+    """A delivery that has just moved."""
+
+    delivery_id: str
+    org_id: int
+    state: State
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointState:
+    """What is remembered of a webhook endpoint across restarts."""
+
+    org_id: int
+    name: str
+    failing_since: int | None = None
+    """When the first of an unbroken run of failures came; None while it works."""
+    disabled_at: int | None = None
+    """When it was disabled; None while it is in use."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long things are kept: whatever is older than these times may go."""
+
+    events_before: int
+    deliveries_before: int
+    """Counts from the end of a delivery; one that has not ended stays, and so does its event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,10 +238,14 @@ class Store(Protocol):
         Calls made at the same time share a transaction. When this returns, what is NEW survives a crash.
         """
 
-    async def lease(self, *, now: int, until: int, limit: int) -> list[Leased]:
-        """Hand the caller up to ``limit`` deliveries, oldest due first, until ``until``.
+    async def lease(
+        self, *, now: int, until: int, limit: int, weights: Mapping[int, int] = MappingProxyType({})
+    ) -> list[Leased]:
+        """Hand the caller up to ``limit`` deliveries until ``until``, oldest due first within an organisation.
 
-        Takes WAITING and HELD ones that are due at ``now`` and SENDING ones whose lease lapsed before it.
+        Takes WAITING and HELD ones that are due at ``now`` and SENDING ones whose lease lapsed before it. Room is
+        shared among the organisations that have something due, by ``weights`` (1 where none is given); what one
+        leaves the others get. A delivery in a lane is not handed out while an earlier one of its lane has not ended.
         """
 
     async def renew(self, leases: Sequence[tuple[str, int]], *, until: int) -> list[bool]:
@@ -197,6 +253,27 @@ class Store(Protocol):
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """Commit outcomes; False for one whose lease another worker has taken, which changes nothing."""
+
+    async def intervene(self, delivery_ids: Sequence[str], intervention: Intervention) -> list[State | None]:
+        """Requeue or cancel deliveries: the state each is in now, or None for one that does not exist.
+
+        One whose state has no such move stays as it is. One in a worker's hands cannot be cancelled.
+        """
+
+    async def intervene_all(self, wanted: DeliveryFilter, intervention: Intervention, *, limit: int) -> int:
+        """Requeue or cancel up to ``limit`` of the deliveries meant; how many moved. Zero: none is left."""
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[DeliveryChange]]:
+        """Follow deliveries as this store's process moves them; the oldest are dropped for a reader that is slow."""
+
+    async def endpoint_states(self) -> list[EndpointState]:
+        """Return what is remembered of every endpoint that has failed or been disabled."""
+
+    async def save_endpoint_state(self, state: EndpointState) -> None:
+        """Remember an endpoint's state; one that is in order again is forgotten."""
+
+    async def purge(self, retention: Retention, *, limit: int) -> int:
+        """Delete up to ``limit`` rows that are past their time; how many. Zero: nothing is left to delete."""
 
     async def next_due(self) -> int | None:
         """Return the earliest time at which a lease could hand something out, or None."""
