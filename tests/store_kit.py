@@ -17,7 +17,7 @@ from tidings.model import (
     State,
     delivery_id,
 )
-from tidings.store import Leased, Publication, Settlement, Store, StoredEvent, open_store
+from tidings.store import Intervention, Leased, Publication, Settlement, Store, StoredEvent, open_store
 
 T0: Final = 1_767_225_600_000
 """Midnight, 1 January 2026 UTC."""
@@ -46,17 +46,17 @@ def make_event(
 
 
 def make_publication(
-    event: StoredEvent | None = None, *, deliveries: int = 1, due_at: int | None = None
+    event: StoredEvent | None = None, *, deliveries: int = 1, due_at: int | None = None, lane: str | None = None
 ) -> Publication:
     """Return an event with deliveries of rules ``rule-0``, ``rule-1``, …, due when it was received unless told."""
     event = event or make_event()
     planned = tuple(
-        _planned(event, number, event.received_at if due_at is None else due_at) for number in range(deliveries)
+        _planned(event, number, event.received_at if due_at is None else due_at, lane) for number in range(deliveries)
     )
     return Publication(event=event, deliveries=planned)
 
 
-def _planned(event: StoredEvent, number: int, due_at: int) -> PlannedDelivery:
+def _planned(event: StoredEvent, number: int, due_at: int, lane: str | None) -> PlannedDelivery:
     recipient = Recipient(kind=RecipientKind.CUSTOMER, name="c-7")
     rule_id = f"rule-{number}"
     return PlannedDelivery(
@@ -68,6 +68,7 @@ def _planned(event: StoredEvent, number: int, due_at: int) -> PlannedDelivery:
         customer_id="c-7",
         due_at=due_at,
         expires_at=due_at + 86_400_000,
+        lane=lane,
     )
 
 
@@ -126,3 +127,13 @@ async def lease_one(store: Store, *, now: int = T0 + 10, until: int = T0 + 60_00
     """Lease the one delivery that is due."""
     (leased,) = await store.lease(now=now, until=until, limit=1)
     return leased
+
+
+def by_hand(cause: Cause, *, now: int = T0 + 2_000, reason: str = "by hand") -> Intervention:
+    return Intervention(cause=cause, reason=reason, now=now)
+
+
+async def state_of(store: Store, delivery_id: str) -> State:
+    found = await store.get_delivery(delivery_id)
+    assert found is not None
+    return found[0].state

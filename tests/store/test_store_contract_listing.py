@@ -1,11 +1,13 @@
 """What every store must do when deliveries are listed."""
 
+from dataclasses import replace
+
 import pytest
 
 from store_kit import T0, make_event, make_publication, make_publications, settlement
 from tidings.errors import InvalidRequest
-from tidings.model import Cause, Delivery, State
-from tidings.store import DeliveryFilter, Store
+from tidings.model import Cause, Channel, Delivery, Recipient, RecipientKind, State
+from tidings.store import DeliveryFilter, Publication, Store
 
 
 async def pages(store: Store, wanted: DeliveryFilter, size: int) -> list[tuple[Delivery, ...]]:
@@ -20,16 +22,17 @@ async def pages(store: Store, wanted: DeliveryFilter, size: int) -> list[tuple[D
     raise AssertionError("the listing does not end")
 
 
+def by_both_channels(number: int) -> Publication:
+    """Return an event with an e-mail and a webhook."""
+    event = make_event(f"e-{number % 6}", org_id=1 + number // 6, received_at=T0 + number // 3)
+    email, webhook = make_publication(event, deliveries=2).deliveries
+    endpoint = Recipient(kind=RecipientKind.ENDPOINT, name="crm")
+    return Publication(event=event, deliveries=(email, replace(webhook, channel=Channel.WEBHOOK, recipient=endpoint)))
+
+
 async def fill(store: Store) -> list[Delivery]:
     """Record events of two organisations with two deliveries each, in every state a worker leads to; newest first."""
-    await store.record(
-        [
-            make_publication(
-                make_event(f"e-{number % 6}", org_id=1 + number // 6, received_at=T0 + number // 3), deliveries=2
-            )
-            for number in range(12)
-        ]
-    )
+    await store.record([by_both_channels(number) for number in range(12)])
     endings = [Cause.ACCEPTED, Cause.REFUSED, Cause.EXPIRED, Cause.SUPPRESSED, Cause.HELD, Cause.DEFERRED]
     leased = await store.lease(now=T0 + 100, until=T0 + 900, limit=18)
     await store.settle(
@@ -66,6 +69,17 @@ FILTERS = [
     DeliveryFilter(event_id="e-2"),
     DeliveryFilter(org_id=2, event_id="e-2"),
     DeliveryFilter(rule_id="rule-1"),
+    DeliveryFilter(channel=Channel.EMAIL),
+    DeliveryFilter(channel=Channel.WEBHOOK),
+    DeliveryFilter(recipient=Recipient(kind=RecipientKind.CUSTOMER, name="c-7")),
+    DeliveryFilter(recipient=Recipient(kind=RecipientKind.ENDPOINT, name="crm"), states=frozenset({State.DEAD})),
+    DeliveryFilter(channel=Channel.WEBHOOK, states=frozenset({State.WAITING, State.SENDING, State.HELD})),
+    DeliveryFilter(created_from=T0 + 2),
+    DeliveryFilter(created_before=T0 + 2),
+    DeliveryFilter(created_from=T0 + 1, created_before=T0 + 3, org_id=1),
+    DeliveryFilter(created_from=T0 + 1, states=frozenset({State.WAITING, State.HELD})),
+    DeliveryFilter(created_before=T0 + 2, states=frozenset({State.DEAD, State.EXPIRED, State.SUPPRESSED})),
+    DeliveryFilter(created_from=T0 + 1, created_before=T0 + 2, event_id="e-4"),
     DeliveryFilter(org_id=2, rule_id="rule-0"),
     DeliveryFilter(org_id=1, event_id="e-0", rule_id="rule-0", states=frozenset({State.DELIVERED})),
     *(DeliveryFilter(states=frozenset({state})) for state in State),
@@ -90,6 +104,10 @@ async def test_every_field_of_a_filter_must_hold(store: Store, wanted: DeliveryF
         if wanted.org_id in (None, each.org_id)
         and wanted.event_id in (None, each.event_id)
         and wanted.rule_id in (None, each.rule_id)
+        and wanted.channel in (None, each.channel)
+        and wanted.recipient in (None, each.recipient)
+        and (wanted.created_from is None or each.created_at >= wanted.created_from)
+        and (wanted.created_before is None or each.created_at < wanted.created_before)
         and (not wanted.states or each.state in wanted.states)
     ]
 

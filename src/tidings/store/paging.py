@@ -5,6 +5,7 @@ rejected bodies are listed in the order of their arrival; a place in it is a sto
 """
 
 import base64
+import dataclasses
 import hashlib
 import struct
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def check_page_size(page_size: int) -> None:
 
 
 def _fingerprint(wanted: DeliveryFilter) -> bytes:
-    fields = (wanted.org_id, wanted.event_id, wanted.rule_id, sorted(wanted.states))
+    fields = [getattr(wanted, each.name) for each in dataclasses.fields(wanted) if each.name != "states"]
+    fields.append(sorted(wanted.states))
     return hashlib.sha256(repr(fields).encode()).digest()[:8]
 
 

@@ -1,9 +1,9 @@
-"""Writing contacts and rulebook revisions, and proving that writing works."""
+"""Writing contacts, rulebook revisions and endpoints' states, and proving that writing works."""
 
 from collections.abc import Sequence
 
 from tidings.model import Contact
-from tidings.store.port import Revision
+from tidings.store.port import EndpointState, Revision
 from tidings.store.sqlite.driver import SQL, Connection, insert_rows
 
 
@@ -20,8 +20,22 @@ def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Contact]
 
 def save_revisions(connection: Connection, revisions: Sequence[Revision]) -> list[None]:
     """Keep rulebook revisions."""
-    insert_rows(connection, "save_revision", [(each.id, each.created_at, each.archive) for each in revisions])
+    for each in revisions:
+        values = {"id": each.id, "created_at": each.created_at, "archive": each.archive}
+        connection.execute(SQL["save_revision"], values)
     return [None] * len(revisions)
+
+
+def save_endpoint_states(connection: Connection, states: Sequence[EndpointState]) -> list[None]:
+    """Remember endpoints' states, one after the other; forget those that are in order again."""
+    for each in states:
+        values = {"org_id": each.org_id, "name": each.name}
+        if each.failing_since is None and each.disabled_at is None:
+            connection.execute(SQL["forget_endpoint"], values)
+        else:
+            row = (each.org_id, each.name, each.failing_since, each.disabled_at, each.reason)
+            insert_rows(connection, "remember_endpoint", [row])
+    return [None] * len(states)
 
 
 def beat(connection: Connection, requests: Sequence[None]) -> list[None]:

@@ -54,6 +54,7 @@ class _Pending:
     seqs: dict[int, int] = field(default_factory=dict)
     last_seq: int = 0
     done: int = 0
+    forgotten: set[tuple[int, int]] = field(default_factory=set)
 
 
 class EventIds:
@@ -101,10 +102,18 @@ class EventIds:
         if self._joining is not None:
             self._join(connection, self._joining, _SLICE * len(identities))
 
+    def forget(self, identities: Sequence[tuple[int, int]]) -> None:
+        """Let go of events as (key, seq), which the table has been rid of: they are not to join it again."""
+        self._pending.forgotten.update(identities)
+
     def committed(self) -> None:
-        """Remember what was reserved."""
+        """Remember what was reserved, and not what was to be forgotten."""
         pending = self._pending
         self._newest.update(pending.seqs)
+        for key, seq in pending.forgotten:
+            for seqs in [self._newest] if self._joining is None else [self._newest, self._joining.seqs]:
+                if seqs.get(key) == seq:
+                    del seqs[key]
         self.last_seq = max(self.last_seq, pending.last_seq)
         if self._joining is not None and pending.done:
             self._joining.done = pending.done
@@ -128,7 +137,8 @@ class EventIds:
 
     def _join(self, connection: Connection, run: _Run, count: int) -> None:
         done = min(run.done + count, len(run.order))
-        insert_rows(connection, "insert_keys", [(key, run.seqs[key]) for key in run.order[run.done : done]])
+        joining = [(key, run.seqs[key]) for key in run.order[run.done : done] if key in run.seqs]
+        insert_rows(connection, "insert_keys", [each for each in joining if each not in self._pending.forgotten])
         self._pending.done = done
         if done == len(run.order):
             connection.execute(SQL["set_indexed_seq"], {"indexed_seq": run.through_seq})

@@ -6,23 +6,33 @@ from typing import Final
 
 import orjson
 
-from tidings.model import ENDED, MOVES, Attempt, Cause, State
-from tidings.store.port import Leased, Settlement
+from tidings.model import ENDED, MOVES, Attempt, Cause, Delivery, State
+from tidings.store.port import DeliveryChange, Leased, Settlement
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
+from tidings.store.sqlite.moved import MovesSeen
+from tidings.store.sqlite.ordering import keep_order
+from tidings.store.sqlite.queues import Queues
 from tidings.store.sqlite.rows import delivery_of
 
 _SETTLING: Final[Mapping[Cause, State]] = {
     cause: to for (state, cause), to in MOVES.items() if state is State.SENDING and cause is not Cause.LEASED
 }
+_ENDING: Final = frozenset(cause for cause, to in _SETTLING.items() if to in ENDED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseRequest:
-    """Up to ``limit`` deliveries that are due at ``now``, to be held until ``until``."""
+    """Up to ``limit`` deliveries that are due at ``now``, to be held until ``until``, shared by ``weights``."""
 
     now: int
     until: int
     limit: int
+    weights: Mapping[int, int]
+
+    def __post_init__(self) -> None:
+        """Refuse a weight that would starve an organisation."""
+        if bad := {org_id: weight for org_id, weight in self.weights.items() if weight < 1}:
+            raise ValueError(f"weights of organisations must be at least 1, got {bad}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +48,22 @@ class _Held:
     """A delivery in somebody's hands."""
 
     seq: int
+    org_id: int
     fence: int
     attempts: int
+    in_lane: bool
 
 
 class Leases:
     """Leases, renews and settles; part of the writing lane."""
 
-    def __init__(self) -> None:
-        self.returned = False
-        """Whether deliveries were put back to wait since this was last set to False."""
+    def __init__(self, moves: MovesSeen) -> None:
+        self._moves = moves
+        self._queues = Queues()
 
     def lease(self, connection: Connection, requests: Sequence[LeaseRequest]) -> list[list[Leased]]:
         """Lease for several callers, one after the other."""
-        return [_lease(connection, request) for request in requests]
+        return [self._lease(connection, request) for request in requests]
 
     def renew(self, connection: Connection, requests: Sequence[RenewRequest]) -> list[list[bool]]:
         """Renew for several callers."""
@@ -66,20 +78,49 @@ class Leases:
     def settle(self, connection: Connection, requests: Sequence[Sequence[Settlement]]) -> list[list[bool]]:
         """Settle for several callers; of two settlements of one lease the first counts."""
         held = _held(connection, [each.delivery_id for request in requests for each in request])
-        moves: list[tuple[Value, ...]] = []
-        attempts: list[tuple[Value, ...]] = []
+        settled: list[tuple[Settlement, _Held]] = []
         answers = []
         for request in requests:
             answer = []
             for settlement in request:
                 answer.append(_holds(held, settlement.delivery_id, settlement.fence))
                 if answer[-1]:
-                    _move(settlement, held.pop(settlement.delivery_id), moves, attempts)
+                    settled.append((settlement, held.pop(settlement.delivery_id)))
             answers.append(answer)
-        self.returned = self.returned or any(due_at is not None for _, _, _, due_at, _, _ in moves)
+        self._write(connection, settled)
+        return answers
+
+    def _lease(self, connection: Connection, request: LeaseRequest) -> list[Leased]:
+        seqs = self._queues.take(connection, now=request.now, room=request.limit, weights=request.weights)
+        if not seqs:
+            return []
+        wanted = {"seqs": _json(seqs)}
+        rows = rows_of(connection, "deliveries_to_hand_out", wanted)
+        connection.execute(SQL["take_deliveries"], {**wanted, "wake_at": _lapse(request.until)})
+        leased = [
+            Leased(delivery=delivery_of(document, state=State.SENDING), fence=fence + 1, event=bytes.fromhex(content))
+            for fence, content, document in rows
+        ]
+        if self._moves.followed:
+            self._moves.saw([_taken(each.delivery, request.now) for each in leased])
+        return leased
+
+    def _write(self, connection: Connection, settled: Sequence[tuple[Settlement, _Held]]) -> None:
+        if not settled:
+            return
+        moves = [_move_row(settlement, held) for settlement, held in settled]
+        attempts = [
+            _attempt_row(held.seq, held.attempts + 1, settlement.attempt)
+            for settlement, held in settled
+            if settlement.attempt is not None
+        ]
         connection.execute(SQL["settle_deliveries"], {"moves": _json(moves)})
         insert_rows(connection, "insert_attempts", attempts)
-        return answers
+        released = keep_order(connection, [settlement.delivery_id for settlement, held in settled if held.in_lane])
+        if released or any(settlement.cause not in _ENDING for settlement, _ in settled):
+            self._moves.work_came()
+        if self._moves.followed:
+            self._moves.saw([_settled(settlement, held) for settlement, held in settled])
 
 
 def check_settlement(settlement: Settlement) -> None:
@@ -91,17 +132,6 @@ def check_settlement(settlement: Settlement) -> None:
         raise ValueError(f"{settlement.delivery_id}: {settlement.cause} leads to {to} and needs a due_at")
 
 
-def _lease(connection: Connection, request: LeaseRequest) -> list[Leased]:
-    rows = rows_of(connection, "due_deliveries", {"now": request.now, "limit": request.limit})
-    if rows:
-        seqs = _json([row[0] for row in rows])
-        connection.execute(SQL["take_deliveries"], {"seqs": seqs, "wake_at": _lapse(request.until)})
-    return [
-        Leased(delivery=delivery_of(document, state=State.SENDING), fence=fence + 1, event=bytes.fromhex(content))
-        for _, fence, content, document in rows
-    ]
-
-
 def _lapse(until: int) -> int:
     """Return the first moment at which a lease until ``until`` has lapsed."""
     return until + 1
@@ -109,7 +139,9 @@ def _lapse(until: int) -> int:
 
 def _held(connection: Connection, names: Sequence[str]) -> dict[str, _Held]:
     rows = rows_of(connection, "held_deliveries", {"ids": _json(names)})
-    return {name: _Held(seq, fence, attempts) for name, seq, fence, attempts in rows}
+    return {
+        name: _Held(seq, org_id, fence, attempts, bool(in_lane)) for name, seq, org_id, fence, attempts, in_lane in rows
+    }
 
 
 def _holds(held: dict[str, _Held], name: str, fence: int) -> bool:
@@ -117,25 +149,33 @@ def _holds(held: dict[str, _Held], name: str, fence: int) -> bool:
     return found is not None and found.fence == fence
 
 
-def _move(
-    settlement: Settlement, held: _Held, moves: list[tuple[Value, ...]], attempts: list[tuple[Value, ...]]
-) -> None:
-    """Add what a settlement changes, in the order of the statements' values."""
-    to = _SETTLING[settlement.cause]
-    ended = to in ENDED
-    number = held.attempts + (settlement.attempt is not None)
-    moves.append(
-        (
-            held.seq,
-            to.value,
-            settlement.reason.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # a NUL would end SQLite's JSON text
-            None if ended else settlement.due_at,
-            number,
-            settlement.settled_at if ended else None,
-        )
+def _move_row(settlement: Settlement, held: _Held) -> tuple[Value, ...]:
+    """Return what a settlement changes, in the order of the statement's values."""
+    ended = settlement.cause in _ENDING
+    return (
+        held.seq,
+        _SETTLING[settlement.cause].value,
+        settlement.reason.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # a NUL would end SQLite's JSON text
+        None if ended else settlement.due_at,
+        held.attempts + (settlement.attempt is not None),
+        settlement.settled_at if ended else None,
     )
-    if settlement.attempt is not None:
-        attempts.append(_attempt_row(held.seq, number, settlement.attempt))
+
+
+def _settled(settlement: Settlement, held: _Held) -> DeliveryChange:
+    return DeliveryChange(
+        delivery_id=settlement.delivery_id,
+        org_id=held.org_id,
+        state=_SETTLING[settlement.cause],
+        reason=settlement.reason,
+        at=settlement.settled_at,
+    )
+
+
+def _taken(delivery: Delivery, now: int) -> DeliveryChange:
+    return DeliveryChange(
+        delivery_id=delivery.id, org_id=delivery.org_id, state=delivery.state, reason=delivery.reason, at=now
+    )
 
 
 def _attempt_row(seq: int, number: int, attempt: Attempt) -> tuple[Value, ...]:

@@ -1,22 +1,17 @@
 """What can be asked of a store without changing it."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
-from tidings.model import ENDED, Attempt, Contact, Delivery, State
+from tidings.model import Attempt, Contact, Delivery, State
 from tidings.store.paging import Position, encode_token
-from tidings.store.port import Backlog, DeliveryFilter, DeliveryPage, Revision, StoredEvent
+from tidings.store.port import Backlog, DeliveryFilter, DeliveryPage, EndpointState, Revision, StoredEvent
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of, value_of
+from tidings.store.sqlite.filters import FAILED, UNFINISHED, filter_values
 from tidings.store.sqlite.ids import EventIds, Identity
 from tidings.store.sqlite.rows import attempt_of, delivery_of, event_of
-
-UNFINISHED: Final = frozenset(State) - ENDED
-FAILED: Final = ENDED - {State.DELIVERED}
-
-_LAST: Final = Position(created_at=2**63 - 1, id="")
-"""Later than any delivery: where the first page starts."""
 
 
 class Reader:
@@ -66,6 +61,15 @@ class Reader:
         """Return the earliest time at which a lease could take something."""
         return [value_of(connection, "next_due", {})] * len(requests)
 
+    def endpoint_states(self, connection: Connection, requests: Sequence[None]) -> list[list[EndpointState]]:
+        """Return what is remembered of every endpoint."""
+        rows = connection.execute(SQL["endpoint_states"]).fetchall()
+        states = [
+            EndpointState(org_id=row[0], name=row[1], failing_since=row[2], disabled_at=row[3], reason=row[4])
+            for row in rows
+        ]
+        return [list(states) for _ in requests]
+
     def backlogs(self, connection: Connection, requests: Sequence[None]) -> list[Backlog]:
         """Count what has not ended."""
         return [_backlog(connection)] * len(requests)
@@ -80,16 +84,9 @@ def _delivery(connection: Connection, name: str) -> tuple[Delivery, tuple[Attemp
 
 
 def _page(connection: Connection, wanted: DeliveryFilter, size: int, after: Position | None) -> DeliveryPage:
-    after = after or _LAST
-    values: dict[str, Value] = {
-        "org_id": wanted.org_id,
-        "event_id": wanted.event_id,
-        "rule_id": wanted.rule_id,
-        "states": orjson.dumps(sorted(wanted.states)).decode() if wanted.states else None,
-        "created_at": after.created_at,
-        "id": after.id,
-        "limit": size + 1,  # one more tells whether another page follows
-    }
+    values = filter_values(wanted) | {"limit": size + 1}  # one more tells whether another page follows
+    if after is not None:
+        values |= {"created_at": after.created_at, "id": after.id}
     found: list[Any] = rows_of(connection, _listing(wanted), values)
     deliveries = tuple(delivery_of(document) for document in found[:size])
     if len(found) <= size:
@@ -126,6 +123,6 @@ def _backlog(connection: Connection) -> Backlog:
     due: list[int] = []
     for name, count, oldest in connection.execute(SQL["backlog"], {}).fetchall():
         counts[State(name)] = count
-        if State(name) is not State.SENDING:
+        if State(name) is not State.SENDING and oldest is not None:
             due.append(oldest)
     return Backlog(counts=counts, oldest_due_at=min(due, default=None))

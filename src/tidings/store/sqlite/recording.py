@@ -1,6 +1,6 @@
 """Recording events with the deliveries they call for, many publications at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,11 +8,15 @@ import orjson
 
 from tidings.model import PlannedDelivery
 from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
-from tidings.store.sqlite.driver import Connection, Value, insert_rows, rows_of
+from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
 from tidings.store.sqlite.ids import EventIds, Identity
+from tidings.store.sqlite.moved import MovesSeen
+from tidings.store.sqlite.ordering import keep_order
 
 _REUSED: Final = RecordResult(recorded=Recorded.REUSED)
 _NOTHING: Final = RecordResult(recorded=Recorded.NEW)
+_LEAP: Final = 4_096
+"""How far ahead a revision's use is noted, so that it is noted seldom; it then stays that much longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,11 @@ class _Decided:
 class Recorder:
     """Records publications; part of the writing lane."""
 
-    def __init__(self, ids: EventIds) -> None:
+    def __init__(self, ids: EventIds, moves: MovesSeen) -> None:
         self._ids = ids
-        self.planned = False
-        """Whether deliveries were recorded since this was last set to False."""
+        self._moves = moves
+        self._noted: dict[str, int] = {}
+        """Up to which event the use of a revision is noted."""
 
     def record(self, connection: Connection, requests: Sequence[Sequence[Publication]]) -> list[list[RecordResult]]:
         """Record the publications of several calls; the first of those that share an identity counts."""
@@ -47,6 +52,8 @@ class Recorder:
         events: list[tuple[Value, ...]] = []
         deliveries: list[tuple[Value, ...]] = []
         reserved: list[tuple[int, int]] = []
+        in_lanes: list[str] = []
+        used: dict[str, int] = {}
         for publication, identity, key in zip(publications, identities, keys, strict=True):
             event = publication.event
             if (known := decided.get(identity)) is not None:
@@ -56,14 +63,29 @@ class Recorder:
             events.append(_event_row(seq, event))
             reserved.append((key, seq))
             deliveries += [_delivery_row(seq, event, each) for each in publication.deliveries]
+            in_lanes += [each.id for each in publication.deliveries if each.lane is not None]
+            used[event.revision] = seq
             result = _new(publication)
             decided[identity] = _Decided(event.digest, result.matched_rules, result.delivery_ids)
             results.append(result)
         insert_rows(connection, "insert_events", events)
         insert_rows(connection, "insert_deliveries", deliveries)
         self._ids.reserve(connection, reserved)
-        self.planned = self.planned or bool(deliveries)
+        keep_order(connection, in_lanes)
+        self._note_use(connection, used)
+        if deliveries:
+            self._moves.work_came()
         return results
+
+    def forget_revisions(self) -> None:
+        """Note the use of revisions anew: some were saved or let go of, or what was noted was not committed."""
+        self._noted.clear()
+
+    def _note_use(self, connection: Connection, used: Mapping[str, int]) -> None:
+        for revision, seq in used.items():
+            if seq > self._noted.get(revision, -1):
+                self._noted[revision] = seq + _LEAP
+                connection.execute(SQL["use_revision"], {"id": revision, "used_seq": seq + _LEAP})
 
 
 def _decided(connection: Connection, seqs: Sequence[int]) -> dict[Identity, _Decided]:
@@ -125,4 +147,5 @@ def _delivery_row(seq: int, event: StoredEvent, planned: PlannedDelivery) -> tup
         planned.due_at,
         planned.expires_at,
         planned.due_at,
+        planned.lane,
     )

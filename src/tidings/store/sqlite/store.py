@@ -1,38 +1,47 @@
 """The SQLite store: one lane that writes with group commit, and two that read beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from tidings.errors import Overloaded
-from tidings.model import Attempt, Contact, Delivery
+from tidings.model import Attempt, Contact, Delivery, State
 from tidings.store.paging import check_page_size, decode_place, decode_token
 from tidings.store.port import (
     Backlog,
+    DeliveryChange,
     DeliveryFilter,
     DeliveryPage,
+    EndpointState,
     EventFilter,
     EventPage,
+    Intervention,
     Leased,
     Publication,
     RecordResult,
     RejectedBody,
     RejectedPage,
+    Retention,
     Revision,
     Settlement,
     StoredEvent,
 )
 from tidings.store.sqlite.archive import NEWEST, Keeping, event_pages, keep_rejected, rejected_pages
-from tidings.store.sqlite.directory import beat, save_revisions, upsert_contacts
+from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions, upsert_contacts
 from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, trouble
+from tidings.store.sqlite.feed import Feed
 from tidings.store.sqlite.ids import EventIds
+from tidings.store.sqlite.interventions import Interventions, check_intervention
 from tidings.store.sqlite.lane import Lane
 from tidings.store.sqlite.leases import LeaseRequest, Leases, RenewRequest, check_settlement
 from tidings.store.sqlite.migrate import migrate
+from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.reading import Reader
 from tidings.store.sqlite.recording import Recorder
+from tidings.store.sqlite.retention import Purger
 
 _RETRY_AFTER: Final = 1.0
 """Seconds; a full queue is worked off in less."""
@@ -41,23 +50,29 @@ _RETRY_AFTER: Final = 1.0
 class _Writing:
     """The work of the writing lane, and what must happen once it is committed."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, moves: MovesSeen) -> None:
         self.ids = EventIds()
-        self.recorder = Recorder(self.ids)
-        self.leases = Leases()
-        self._wake = wake
+        self.recorder = Recorder(self.ids, moves)
+        self.leases = Leases(moves)
+        self.interventions = Interventions(moves)
+        self.purger = Purger(self.ids)
+        self._moves = moves
 
     def committed(self) -> None:
-        """Let memory follow, and wake whoever waits for deliveries."""
+        """Let memory follow, and tell whoever waits for deliveries or follows them."""
         self.ids.committed()
-        if self.recorder.planned or self.leases.returned:
-            self._wake()
-        self.recorder.planned = self.leases.returned = False
+        self._moves.committed()
 
     def rolled_back(self) -> None:
         """Let memory follow."""
         self.ids.rolled_back()
-        self.recorder.planned = self.leases.returned = False
+        self.recorder.forget_revisions()
+        self._moves.rolled_back()
+
+    def save_revisions(self, connection: Connection, revisions: Sequence[Revision]) -> list[None]:
+        """Keep rulebook revisions; from here on their use is noted anew."""
+        self.recorder.forget_revisions()
+        return save_revisions(connection, revisions)
 
     def start(self, connection: Connection, requests: Sequence[None]) -> list[None]:
         """Read the newest identities into memory."""
@@ -86,14 +101,33 @@ class _Lanes:
     """For pages and counts, which look-ups should not wait for."""
 
 
+class _Heard:
+    """What the writing lane has told the event loop."""
+
+    def __init__(self) -> None:
+        self.work = asyncio.Event()
+        self.feed = Feed()
+        self._loop = asyncio.get_running_loop()
+
+    def tell(self, work: bool, changes: Sequence[DeliveryChange]) -> None:  # noqa: FBT001 (one caller, by position)
+        """Hand over from the lane's thread."""
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            self._loop.call_soon_threadsafe(self._take, work, changes)
+
+    def _take(self, work: bool, changes: Sequence[DeliveryChange]) -> None:  # noqa: FBT001 (one caller, by position)
+        if work:
+            self.work.set()
+        self.feed.publish(changes)
+
+
 class SqliteStore:
     """Implements the port ``Store``. Belongs to the event loop that opened it."""
 
-    def __init__(self, lanes: _Lanes, writing: _Writing, *, work: asyncio.Event, queue_limit: int) -> None:
+    def __init__(self, lanes: _Lanes, writing: _Writing, heard: _Heard, *, queue_limit: int) -> None:
         self._lanes = lanes
         self._writing = writing
         self._reader = Reader(writing.ids)
-        self._work = work
+        self._heard = heard
         self._queue_limit = queue_limit
 
     @property
@@ -108,9 +142,12 @@ class SqliteStore:
         self._admit(len(publications))
         return await self._lanes.write.run(self._writing.recorder.record, publications, weight=len(publications))
 
-    async def lease(self, *, now: int, until: int, limit: int) -> list[Leased]:
-        """See the port."""
-        return await self._lanes.write.run(self._writing.leases.lease, LeaseRequest(now, until, limit))
+    async def lease(
+        self, *, now: int, until: int, limit: int, weights: Mapping[int, int] = MappingProxyType({})
+    ) -> list[Leased]:
+        """See the port; raises ValueError for a weight below 1."""
+        request = LeaseRequest(now=now, until=until, limit=limit, weights=weights)
+        return await self._lanes.write.run(self._writing.leases.lease, request)
 
     async def renew(self, leases: Sequence[tuple[str, int]], *, until: int) -> list[bool]:
         """See the port."""
@@ -122,6 +159,36 @@ class SqliteStore:
             check_settlement(settlement)
         return await self._lanes.write.run(self._writing.leases.settle, settlements, weight=len(settlements))
 
+    async def intervene(self, delivery_ids: Sequence[str], intervention: Intervention) -> list[State | None]:
+        """See the port; raises ValueError for another cause. What has lost its event cannot be requeued."""
+        check_intervention(intervention)
+        request = (tuple(delivery_ids), intervention)
+        return await self._lanes.write.run(self._writing.interventions.by_id, request, weight=len(delivery_ids))
+
+    async def intervene_all(self, wanted: DeliveryFilter, intervention: Intervention, *, limit: int) -> int:
+        """See the port; raises ValueError for another cause. What has lost its event cannot be requeued."""
+        check_intervention(intervention)
+        request = (wanted, intervention, limit)
+        return await self._lanes.write.run(self._writing.interventions.by_filter, request)
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[DeliveryChange]]:
+        """See the port. Tells of leases, settlements and interventions; ends when the store is closed."""
+        with self._heard.feed.follow() as following:
+            yield following
+
+    async def endpoint_states(self) -> list[EndpointState]:
+        """See the port."""
+        return await self._lanes.look_up.run(self._reader.endpoint_states, None)
+
+    async def save_endpoint_state(self, state: EndpointState) -> None:
+        """See the port."""
+        await self._lanes.write.run(save_endpoint_states, state)
+
+    async def purge(self, retention: Retention, *, limit: int) -> int:
+        """See the port; attempts go with their delivery uncounted."""
+        return await self._lanes.write.run(self._writing.purger.purge, (retention, limit))
+
     async def next_due(self) -> int | None:
         """See the port."""
         return await self._lanes.look_up.run(self._reader.next_due, None)
@@ -130,8 +197,8 @@ class SqliteStore:
         """See the port. A settlement that puts a delivery back to wait counts as work."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self._work.wait()
-        self._work.clear()
+                await self._heard.work.wait()
+        self._heard.work.clear()
 
     async def get_event(self, org_id: int, event_id: str) -> StoredEvent | None:
         """See the port."""
@@ -175,7 +242,7 @@ class SqliteStore:
 
     async def save_revision(self, revision: Revision) -> None:
         """See the port."""
-        await self._lanes.write.run(save_revisions, revision)
+        await self._lanes.write.run(self._writing.save_revisions, revision)
 
     async def get_revision(self, revision_id: str) -> Revision | None:
         """See the port."""
@@ -203,18 +270,13 @@ class SqliteStore:
 async def open_sqlite(path: str | None, settings: SqliteSettings | None = None) -> AsyncIterator[SqliteStore]:
     """Open the database file, or one in memory for None; see ``open_store`` for what it raises."""
     settings = settings or SqliteSettings()
-    loop = asyncio.get_running_loop()
-    work = asyncio.Event()
-
-    def wake() -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(work.set)
-
-    writing = _Writing(wake)
+    heard = _Heard()
+    writing = _Writing(MovesSeen(heard.feed, heard.tell))
     async with AsyncExitStack() as closing:
+        closing.callback(heard.feed.close)
         lanes = await _open_lanes(path, settings, writing, closing)
         await lanes.write.run(writing.start, None)
-        yield SqliteStore(lanes, writing, work=work, queue_limit=settings.queue_limit)
+        yield SqliteStore(lanes, writing, heard, queue_limit=settings.queue_limit)
 
 
 async def _open_lanes(path: str | None, settings: SqliteSettings, writing: _Writing, closing: AsyncExitStack) -> _Lanes:

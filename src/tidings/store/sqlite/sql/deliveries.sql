@@ -2,23 +2,62 @@
 -- Store deliveries; one that is there already is the same decision made again.
 INSERT INTO delivery (
     id, event_seq, org_id, event_id, event_name, revision, rule_id, action, channel, recipient, customer_id,
-    created_at, due_at, expires_at, wake_at
+    created_at, due_at, expires_at, wake_at, lane
 ) VALUES (
     :id, :event_seq, :org_id, :event_id, :event_name, :revision, :rule_id, :action, :channel, :recipient, :customer_id,
-    :created_at, :due_at, :expires_at, :wake_at
+    :created_at, :due_at, :expires_at, :wake_at, :lane
 )
 ON CONFLICT (id) DO NOTHING;
 
--- due_deliveries
--- The oldest deliveries that a lease may take, with their events.
-SELECT group_concat(
-    '[' || seq || ',' || fence || ',"'
-    || coalesce((SELECT hex(content) FROM event WHERE event.seq = event_seq), '') || '",' || document || ']'
+-- due_organisations
+-- Organisations, from one on, of which something waits that is due, and the deliveries whose leases lapsed first.
+-- It takes two steps down an index for each organisation of which anything waits.
+WITH RECURSIVE organisation (org_id) AS (
+    SELECT min(org_id) FROM delivery INDEXED BY delivery_queue
+    WHERE wake_at IS NOT NULL AND state <> 'sending' AND org_id >= :first
+    UNION ALL
+    SELECT (
+        SELECT min(org_id) FROM delivery INDEXED BY delivery_queue
+        WHERE wake_at IS NOT NULL AND state <> 'sending' AND org_id > organisation.org_id
+    )
+    FROM organisation WHERE org_id IS NOT NULL
 )
-FROM (
-    SELECT seq, fence, event_seq, document FROM delivery_document
-    WHERE wake_at <= :now ORDER BY wake_at, state, seq LIMIT :limit
+SELECT (
+    SELECT group_concat(org_id)
+    FROM (
+        SELECT org_id FROM organisation
+        WHERE (
+            SELECT min(wake_at) FROM delivery INDEXED BY delivery_queue
+            WHERE wake_at IS NOT NULL AND state <> 'sending' AND delivery.org_id = organisation.org_id
+        ) <= :now
+        LIMIT :organisations
+    )
+), (
+    SELECT group_concat(json_array(org_id, wake_at, seq))
+    FROM (
+        SELECT org_id, wake_at, seq FROM delivery INDEXED BY delivery_leased
+        WHERE state = 'sending' AND wake_at <= :now ORDER BY wake_at LIMIT :lapsed
+    )
 );
+
+-- queue_heads
+-- For each organisation the beginning of its queue, up to a number, as when and what one after the other.
+SELECT group_concat('[' || wanted.value || ',[' || coalesce((
+    SELECT group_concat(wake_at || ',' || seq) FROM (
+        SELECT wake_at, seq FROM delivery INDEXED BY delivery_queue
+        WHERE org_id = wanted.value AND wake_at <= :now AND wake_at IS NOT NULL AND state <> 'sending'
+        ORDER BY wake_at, state LIMIT :most
+    )
+), '') || ']]')
+FROM json_each(:org_ids) AS wanted;
+
+-- deliveries_to_hand_out
+-- Deliveries with their events, in the order given.
+SELECT group_concat(
+    '[' || fence || ',"' || coalesce((SELECT hex(content) FROM event WHERE event.seq = event_seq), '') || '",'
+    || document || ']'
+)
+FROM json_each(:seqs) AS wanted CROSS JOIN delivery_document ON delivery_document.seq = wanted.value;
 
 -- take_deliveries
 -- Put deliveries in the hands of one worker; whoever held them before finds the fence moved on.
@@ -27,7 +66,9 @@ WHERE seq IN (SELECT value FROM json_each(:seqs));
 
 -- held_deliveries
 -- Those of the given deliveries that are in somebody's hands.
-SELECT group_concat(json_array(delivery.id, delivery.seq, delivery.fence, delivery.attempts))
+SELECT group_concat(json_array(
+    delivery.id, delivery.seq, delivery.org_id, delivery.fence, delivery.attempts, delivery.lane IS NOT NULL
+))
 FROM json_each(:ids) AS wanted CROSS JOIN delivery ON delivery.id = wanted.value
 WHERE delivery.state = 'sending';
 
@@ -53,12 +94,38 @@ INSERT INTO attempt (delivery_seq, number, started_at, duration_ms, outcome, sta
 VALUES (:delivery_seq, :number, :started_at, :duration_ms, :outcome, :status_code, :detail);
 
 -- next_due
--- The earliest time at which a lease could take something.
-SELECT min(wake_at) FROM delivery WHERE wake_at IS NOT NULL;
+-- The earliest time at which a lease could take something, from the beginning of each organisation's queue.
+WITH RECURSIVE organisation (org_id) AS (
+    SELECT min(org_id) FROM delivery INDEXED BY delivery_queue WHERE wake_at IS NOT NULL AND state <> 'sending'
+    UNION ALL
+    SELECT (
+        SELECT min(org_id) FROM delivery INDEXED BY delivery_queue
+        WHERE wake_at IS NOT NULL AND state <> 'sending' AND org_id > organisation.org_id
+    )
+    FROM organisation WHERE org_id IS NOT NULL
+)
+SELECT min(due)
+FROM (
+    SELECT (
+        SELECT min(wake_at) FROM delivery INDEXED BY delivery_queue
+        WHERE wake_at IS NOT NULL AND state <> 'sending' AND delivery.org_id = organisation.org_id
+    ) AS due
+    FROM organisation
+    UNION ALL
+    SELECT min(wake_at) FROM delivery INDEXED BY delivery_leased WHERE state = 'sending'
+);
 
 -- backlog
--- How many deliveries have not ended, by state, and since when the oldest could be taken.
-SELECT state, count(*), min(wake_at) FROM delivery WHERE wake_at IS NOT NULL GROUP BY state;
+-- How many deliveries have not ended, by state, and since when the oldest that is not parked could be taken.
+SELECT state, count(*), min(wake_at)
+FROM (
+    SELECT state, wake_at FROM delivery INDEXED BY delivery_queue WHERE wake_at IS NOT NULL AND state <> 'sending'
+    UNION ALL
+    SELECT 'sending', wake_at FROM delivery INDEXED BY delivery_leased WHERE state = 'sending'
+    UNION ALL
+    SELECT state, NULL FROM delivery INDEXED BY delivery_parked WHERE parked_at IS NOT NULL
+)
+GROUP BY state;
 
 -- get_delivery
 -- One delivery with its attempts, oldest first.

@@ -11,8 +11,13 @@ SELECT org_id, customer_id, email, name, locale, time_zone
 FROM contact WHERE org_id = :org_id AND customer_id = :customer_id;
 
 -- save_revision
--- Keep a rulebook revision, unless it is there.
-INSERT INTO revision (id, created_at, archive) VALUES (:id, :created_at, :archive) ON CONFLICT (id) DO NOTHING;
+-- Keep a rulebook revision and note that it is in use; what is there of it stays.
+INSERT INTO revision (id, created_at, archive, used_seq, saved) VALUES (
+    :id, :created_at, :archive,
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0),
+    coalesce((SELECT max(saved) FROM revision), 0) + 1
+)
+ON CONFLICT (id) DO UPDATE SET used_seq = max(used_seq, excluded.used_seq), saved = excluded.saved;
 
 -- get_revision
 -- One rulebook revision.
@@ -21,3 +26,18 @@ SELECT id, created_at, archive FROM revision WHERE id = :id;
 -- beat
 -- Commit something, to prove that it can be done.
 UPDATE ledger SET beats = beats + 1;
+
+-- endpoint_states
+-- Every endpoint that has failed or been disabled.
+SELECT org_id, name, failing_since, disabled_at, reason FROM endpoint_state ORDER BY org_id, name;
+
+-- remember_endpoint
+-- Note how an endpoint stands.
+INSERT INTO endpoint_state (org_id, name, failing_since, disabled_at, reason)
+VALUES (:org_id, :name, :failing_since, :disabled_at, :reason)
+ON CONFLICT (org_id, name) DO UPDATE SET
+    failing_since = excluded.failing_since, disabled_at = excluded.disabled_at, reason = excluded.reason;
+
+-- forget_endpoint
+-- Forget an endpoint that is in order again.
+DELETE FROM endpoint_state WHERE org_id = :org_id AND name = :name;

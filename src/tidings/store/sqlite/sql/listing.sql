@@ -3,8 +3,10 @@
 SELECT group_concat(delivery_document.document)
 FROM (
     SELECT seq FROM delivery INDEXED BY delivery_created
-    WHERE (created_at, id) < (:created_at, :id)
+    WHERE (created_at, id) < (:created_at, :id) AND created_at >= :created_from
         AND (:rule_id IS NULL OR rule_id = :rule_id)
+        AND (:channel IS NULL OR channel = :channel)
+        AND (:recipient IS NULL OR recipient = :recipient)
         AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
     ORDER BY created_at DESC, id DESC LIMIT :limit
 ) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;
@@ -15,8 +17,10 @@ SELECT group_concat(delivery_document.document)
 FROM (
     SELECT seq FROM delivery INDEXED BY delivery_org_created
     WHERE org_id = :org_id
-        AND (created_at, id) < (:created_at, :id)
+        AND (created_at, id) < (:created_at, :id) AND created_at >= :created_from
         AND (:rule_id IS NULL OR rule_id = :rule_id)
+        AND (:channel IS NULL OR channel = :channel)
+        AND (:recipient IS NULL OR recipient = :recipient)
         AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
     ORDER BY created_at DESC, id DESC LIMIT :limit
 ) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;
@@ -28,8 +32,10 @@ FROM (
     SELECT seq FROM delivery INDEXED BY delivery_event
     WHERE event_id = :event_id
         AND (:org_id IS NULL OR org_id = :org_id)
-        AND (created_at, id) < (:created_at, :id)
+        AND (created_at, id) < (:created_at, :id) AND created_at >= :created_from
         AND (:rule_id IS NULL OR rule_id = :rule_id)
+        AND (:channel IS NULL OR channel = :channel)
+        AND (:recipient IS NULL OR recipient = :recipient)
         AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
     ORDER BY created_at DESC, id DESC LIMIT :limit
 ) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;
@@ -38,12 +44,32 @@ FROM (
 -- A page of deliveries that have not ended, newest first.
 SELECT group_concat(delivery_document.document)
 FROM (
-    SELECT seq FROM delivery INDEXED BY delivery_wake
-    WHERE wake_at IS NOT NULL
-        AND state IN (SELECT value FROM json_each(:states))
-        AND (:org_id IS NULL OR org_id = :org_id)
-        AND (created_at, id) < (:created_at, :id)
-        AND (:rule_id IS NULL OR rule_id = :rule_id)
+    SELECT seq
+    FROM (
+        SELECT seq, created_at, id FROM delivery INDEXED BY delivery_queue
+        WHERE wake_at IS NOT NULL AND state <> 'sending' AND org_id BETWEEN :first_org_id AND :last_org_id
+            AND state IN (SELECT value FROM json_each(:states))
+            AND (created_at, id) < (:created_at, :id) AND created_at >= :created_from
+            AND (:rule_id IS NULL OR rule_id = :rule_id)
+            AND (:channel IS NULL OR channel = :channel)
+            AND (:recipient IS NULL OR recipient = :recipient)
+        UNION ALL
+        SELECT seq, created_at, id FROM delivery INDEXED BY delivery_leased
+        WHERE state = 'sending' AND org_id BETWEEN :first_org_id AND :last_org_id
+            AND state IN (SELECT value FROM json_each(:states))
+            AND (created_at, id) < (:created_at, :id) AND created_at >= :created_from
+            AND (:rule_id IS NULL OR rule_id = :rule_id)
+            AND (:channel IS NULL OR channel = :channel)
+            AND (:recipient IS NULL OR recipient = :recipient)
+        UNION ALL
+        SELECT seq, created_at, id FROM delivery INDEXED BY delivery_parked
+        WHERE parked_at IS NOT NULL AND org_id BETWEEN :first_org_id AND :last_org_id
+            AND state IN (SELECT value FROM json_each(:states))
+            AND (created_at, id) < (:created_at, :id) AND created_at >= :created_from
+            AND (:rule_id IS NULL OR rule_id = :rule_id)
+            AND (:channel IS NULL OR channel = :channel)
+            AND (:recipient IS NULL OR recipient = :recipient)
+    )
     ORDER BY created_at DESC, id DESC LIMIT :limit
 ) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;
 
@@ -55,7 +81,9 @@ FROM (
     WHERE state IN ('dead', 'expired', 'suppressed', 'cancelled')
         AND state IN (SELECT value FROM json_each(:states))
         AND (:org_id IS NULL OR org_id = :org_id)
-        AND (created_at, id) < (:created_at, :id)
+        AND (created_at, id) < (:created_at, :id) AND created_at >= :created_from
         AND (:rule_id IS NULL OR rule_id = :rule_id)
+        AND (:channel IS NULL OR channel = :channel)
+        AND (:recipient IS NULL OR recipient = :recipient)
     ORDER BY created_at DESC, id DESC LIMIT :limit
 ) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;

@@ -5,6 +5,6 @@ SELECT
     seq, id, event_seq, org_id, event_id, rule_id, state, created_at, fence, wake_at,
     json_array(
         id, org_id, event_id, event_name, rule_id, action, revision, channel, recipient, customer_id,
-        state, reason, created_at, due_at, expires_at, attempts, settled_at
+        state, reason, created_at, due_at, expires_at, attempts - earlier_attempts, settled_at
     ) AS document
 FROM main.delivery;

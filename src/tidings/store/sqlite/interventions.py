@@ -1,0 +1,126 @@
+"""Requeueing and cancelling deliveries, by id or by filter.
+
+A requeued delivery starts a new round: its count of attempts begins at zero, the numbers of its attempts go on.
+It needs its event: one whose event is past its retention stays as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from tidings.model import ENDED, MOVES, Cause, State
+from tidings.store.port import DeliveryChange, DeliveryFilter, Intervention
+from tidings.store.sqlite.driver import SQL, Connection, rows_of
+from tidings.store.sqlite.filters import FAILED, filter_values
+from tidings.store.sqlite.moved import MovesSeen
+from tidings.store.sqlite.ordering import keep_order
+
+_FROM: Final[Mapping[Cause, frozenset[State]]] = {
+    by: frozenset(state for state, cause in MOVES if cause is by) for by in (Cause.REQUEUED, Cause.CANCELLED)
+}
+"""By cause, the states that it moves a delivery from."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What must be known of a delivery."""
+
+    id: str
+    seq: int
+    org_id: int
+    state: State
+    in_lane: bool
+    has_event: bool
+
+
+class Interventions:
+    """Moves deliveries by hand; part of the writing lane."""
+
+    def __init__(self, moves: MovesSeen) -> None:
+        self._moves = moves
+
+    def by_id(
+        self, connection: Connection, requests: Sequence[tuple[Sequence[str], Intervention]]
+    ) -> list[list[State | None]]:
+        """Move deliveries by id; the state each is in then, None for one that does not exist."""
+        return [self._by_id(connection, names, intervention) for names, intervention in requests]
+
+    def by_filter(
+        self, connection: Connection, requests: Sequence[tuple[DeliveryFilter, Intervention, int]]
+    ) -> list[int]:
+        """Move up to a number of the deliveries that a filter means; how many moved."""
+        return [self._by_filter(connection, *request) for request in requests]
+
+    def _by_id(self, connection: Connection, names: Sequence[str], intervention: Intervention) -> list[State | None]:
+        found = _read(connection, "deliveries_by_id", {"ids": orjson.dumps(list(set(names))).decode()})
+        self._move(connection, found, intervention)
+        states = {each.id: each.state for each in found}
+        return [states.get(name) for name in names]
+
+    def _by_filter(self, connection: Connection, wanted: DeliveryFilter, intervention: Intervention, limit: int) -> int:
+        states = _FROM[intervention.cause]
+        if wanted.states:
+            states &= wanted.states
+        if not states:
+            return 0
+        values = filter_values(wanted) | {
+            "states": orjson.dumps(sorted(states)).decode(),
+            "limit": limit,
+            "eventless": intervention.cause is not Cause.REQUEUED,
+        }
+        return self._move(connection, _read(connection, _picking(wanted, states), values), intervention)
+
+    def _move(self, connection: Connection, found: Sequence[_Found], intervention: Intervention) -> int:
+        """Move those that can, note it in ``found``, and say how many."""
+        requeued = intervention.cause is Cause.REQUEUED
+        moved = [each for each in found if each.state in _FROM[intervention.cause] and (each.has_event or not requeued)]
+        if not moved:
+            return 0
+        for each in moved:
+            each.state = MOVES[each.state, intervention.cause]
+        state = moved[0].state  # each of the two causes leads to one state, wherever from
+        values = {
+            "seqs": orjson.dumps([each.seq for each in moved]).decode(),
+            "state": state.value,
+            "reason": intervention.reason,
+            "due_at": None if state in ENDED else intervention.now,
+            "settled_at": intervention.now if state in ENDED else None,
+        }
+        connection.execute(SQL["move_deliveries"], values)
+        if keep_order(connection, [each.id for each in moved if each.in_lane]) or state not in ENDED:
+            self._moves.work_came()
+        if self._moves.followed:
+            self._moves.saw([_change(each, intervention) for each in moved])
+        return len(moved)
+
+
+def check_intervention(intervention: Intervention) -> None:
+    """Raise ValueError for a cause that is not somebody's hand."""
+    if intervention.cause not in _FROM:
+        raise ValueError(f"{intervention.cause} is no intervention; it must be one of {', '.join(sorted(_FROM))}")
+
+
+def _picking(wanted: DeliveryFilter, states: frozenset[State]) -> str:
+    """Name the statement whose index leaves the fewest deliveries to look through."""
+    if wanted.event_id is not None:
+        return "pick_by_event"
+    return "pick_failed" if states <= FAILED else "pick_unfinished"
+
+
+def _read(connection: Connection, statement: str, values: Mapping[str, Any]) -> list[_Found]:
+    return [
+        _Found(id=name, seq=seq, org_id=org_id, state=State(state), in_lane=bool(in_lane), has_event=bool(has_event))
+        for name, seq, org_id, state, in_lane, has_event in rows_of(connection, statement, values)
+    ]
+
+
+def _change(moved: _Found, intervention: Intervention) -> DeliveryChange:
+    return DeliveryChange(
+        delivery_id=moved.id,
+        org_id=moved.org_id,
+        state=moved.state,
+        reason=intervention.reason,
+        at=intervention.now,
+    )
