@@ -140,7 +140,7 @@ WANTED = [
 
 
 @pytest.mark.parametrize("cause", [Cause.REQUEUED, Cause.CANCELLED])
-@pytest.mark.parametrize("wanted", WANTED, ids=str)
+@pytest.mark.parametrize("wanted", WANTED)
 async def test_all_that_a_filter_means_are_moved_in_batches(store: Store, wanted: DeliveryFilter, cause: Cause) -> None:
     before = await in_every_state(store)
     page = await store.list_deliveries(wanted, page_size=100, page_token="")
