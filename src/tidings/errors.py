@@ -64,6 +64,12 @@ class NotFound(TidingsError):
         super().__init__(f"no {kind} {name!r}")
 
 
+class WrongState(TidingsError):
+    """The thing exists, but what was asked cannot be done with it as it stands."""
+
+    reason = "WRONG_STATE"
+
+
 class Overloaded(TidingsError):
     """More work is waiting than the gateway accepts; try again after ``retry_after`` seconds."""
 

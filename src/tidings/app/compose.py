@@ -11,7 +11,7 @@ from tidings.config import Settings, read_secret
 from tidings.dispatch import Dispatcher
 from tidings.errors import InvalidConfiguration
 from tidings.intake import KeepingPolicy, Publish, PublishJson, TakeVendorBody, system_clock
-from tidings.rpc import EventService, GrpcServer, RuleService, open_grpc_server
+from tidings.rpc import DeliveryService, EventService, GrpcServer, RuleService, open_grpc_server
 from tidings.rulebook import ReadPast, Rulebook, Rulebooks, load, pack, unpack
 from tidings.store import Revision, Store, open_store
 from tidings.telemetry import Metrics
@@ -97,8 +97,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics)
         events = EventService(publish, store, ExplainEvent(store=store, rulebooks=rulebooks))
         rules = _rule_service(rulebooks, reloader)
+        deliveries = DeliveryService(store, clock=system_clock)
         grpc = await closing.enter_async_context(
-            open_grpc_server(settings.grpc, events=events, rules=rules, store=store)
+            open_grpc_server(settings.grpc, events=events, rules=rules, deliveries=deliveries, store=store)
         )
         status = StatusPages(
             store=store, metrics=metrics, revision=lambda: rulebooks.current.revision, clock=system_clock

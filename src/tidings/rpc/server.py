@@ -19,9 +19,10 @@ from tidings.gateway.v1 import (
     rule_service_pb2,
     rule_service_pb2_grpc,
 )
+from tidings.rpc.delivery_service import DeliveryService
 from tidings.rpc.interceptors import ErrorInterceptor
 from tidings.rpc.rule_service import RuleService
-from tidings.rpc.services import ContactService, DeliveryService, EventService
+from tidings.rpc.services import ContactService, EventService
 from tidings.rpc.settings import GrpcSettings
 from tidings.store import Store
 
@@ -54,7 +55,7 @@ class GrpcServer:
 
 @asynccontextmanager
 async def open_grpc_server(
-    settings: GrpcSettings, *, events: EventService, rules: RuleService, store: Store
+    settings: GrpcSettings, *, events: EventService, rules: RuleService, deliveries: DeliveryService, store: Store
 ) -> AsyncIterator[GrpcServer]:
     """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
     server = grpc.aio.server(
@@ -64,7 +65,7 @@ async def open_grpc_server(
     event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
     rule_service_pb2_grpc.add_RuleServiceServicer_to_server(rules, server)
     contact_service_pb2_grpc.add_ContactServiceServicer_to_server(ContactService(store), server)
-    delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(DeliveryService(store), server)
+    delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(deliveries, server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)

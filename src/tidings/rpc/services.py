@@ -9,30 +9,24 @@ from tidings.authoring import ExplainEvent
 from tidings.errors import FieldViolation, InvalidRequest, NotFound
 from tidings.gateway.v1 import contact_service_pb2 as contacts_pb
 from tidings.gateway.v1 import contact_service_pb2_grpc as contacts_grpc
-from tidings.gateway.v1 import delivery_service_pb2 as deliveries_pb
-from tidings.gateway.v1 import delivery_service_pb2_grpc as deliveries_grpc
 from tidings.gateway.v1 import event_service_pb2 as events_pb
 from tidings.intake import Publish, PublishJson
 from tidings.model import Contact, contact_faults
 from tidings.rpc.convert import (
-    STATES,
-    attempt_to_proto,
     contact_from_proto,
     contact_to_proto,
-    delivery_to_proto,
     event_summary_to_proto,
     json_result_to_proto,
     published_to_proto,
     rejected_to_proto,
 )
 from tidings.rpc.event_queries import EventQueries
-from tidings.store import DeliveryFilter, EventFilter, Store
+from tidings.rpc.paging import page_size_of
+from tidings.store import EventFilter, Store
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_CONTACTS: Final = 1_000
-MAX_PAGE: Final = 1_000
-DEFAULT_PAGE: Final = 50
 
 
 class EventService(EventQueries):
@@ -66,7 +60,7 @@ class EventService(EventQueries):
         org_id = request.org_id if request.HasField("org_id") else None
         page = await self._store.list_events(
             EventFilter(org_id=org_id, name=request.event_name or None),
-            page_size=_page_size(request.page_size),
+            page_size=page_size_of(request.page_size),
             page_token=request.page_token,
         )
         return events_pb.ListEventsResponse(
@@ -79,7 +73,7 @@ class EventService(EventQueries):
         context: Context,  # noqa: ARG002 (gRPC's signature)
     ) -> events_pb.ListRejectedBodiesResponse:
         """List bodies that could not be used, newest first."""
-        page = await self._store.list_rejected(page_size=_page_size(request.page_size), page_token=request.page_token)
+        page = await self._store.list_rejected(page_size=page_size_of(request.page_size), page_token=request.page_token)
         return events_pb.ListRejectedBodiesResponse(
             bodies=[rejected_to_proto(each) for each in page.bodies], next_page_token=page.next_token
         )
@@ -120,61 +114,7 @@ class ContactService(contacts_grpc.ContactServiceServicer):
         return contacts_pb.GetContactResponse(contact=contact_to_proto(contact))
 
 
-class DeliveryService(deliveries_grpc.DeliveryServiceServicer):
-    """Shows deliveries."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def GetDelivery(  # noqa: N802 (gRPC's name)
-        self,
-        request: deliveries_pb.GetDeliveryRequest,
-        context: Context,  # noqa: ARG002 (gRPC's signature)
-    ) -> deliveries_pb.GetDeliveryResponse:
-        """Return one delivery with its attempts."""
-        found = await self._store.get_delivery(request.delivery_id)
-        if found is None:
-            raise NotFound("delivery", request.delivery_id)
-        delivery, attempts = found
-        return deliveries_pb.GetDeliveryResponse(
-            delivery=delivery_to_proto(delivery), attempts=[attempt_to_proto(each) for each in attempts]
-        )
-
-    async def ListDeliveries(  # noqa: N802 (gRPC's name)
-        self,
-        request: deliveries_pb.ListDeliveriesRequest,
-        context: Context,  # noqa: ARG002 (gRPC's signature)
-    ) -> deliveries_pb.ListDeliveriesResponse:
-        """List deliveries, newest first."""
-        page = await self._store.list_deliveries(
-            _filter(request), page_size=_page_size(request.page_size), page_token=request.page_token
-        )
-        return deliveries_pb.ListDeliveriesResponse(
-            deliveries=[delivery_to_proto(each) for each in page.deliveries], next_page_token=page.next_token
-        )
-
-
 def _violations(contacts: Sequence[Contact]) -> Iterator[FieldViolation]:
     for position, contact in enumerate(contacts):
         for field, description in contact_faults(contact):
             yield FieldViolation(field=f"contacts[{position}].{field}", description=description)
-
-
-def _filter(request: deliveries_pb.ListDeliveriesRequest) -> DeliveryFilter:
-    by_number = {number: state for state, number in STATES.items()}
-    unknown = [number for number in request.states if number not in by_number]
-    if unknown:
-        description = f"{unknown[0]} is not a state deliveries are in"
-        raise InvalidRequest([FieldViolation(field="states", description=description)])
-    return DeliveryFilter(
-        org_id=request.org_id or None,
-        event_id=request.event_id or None,
-        rule_id=request.rule_id or None,
-        states=frozenset(by_number[number] for number in request.states),
-    )
-
-
-def _page_size(asked: int) -> int:
-    if asked < 0:
-        raise InvalidRequest([FieldViolation(field="page_size", description=f"must not be negative, got {asked}")])
-    return min(asked or DEFAULT_PAGE, MAX_PAGE)

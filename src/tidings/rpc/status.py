@@ -13,7 +13,15 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from tidings.errors import EventIdReused, InvalidRequest, NotFound, Overloaded, StoreUnavailable, TidingsError
+from tidings.errors import (
+    EventIdReused,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    StoreUnavailable,
+    TidingsError,
+    WrongState,
+)
 from tidings.rulebook import InvalidRulebook
 
 DOMAIN: Final = "tidings"
@@ -22,6 +30,7 @@ STATUS: Final[Mapping[type[TidingsError], StatusCode]] = {
     InvalidRequest: StatusCode.INVALID_ARGUMENT,
     EventIdReused: StatusCode.ALREADY_EXISTS,
     NotFound: StatusCode.NOT_FOUND,
+    WrongState: StatusCode.FAILED_PRECONDITION,
     Overloaded: StatusCode.RESOURCE_EXHAUSTED,
     StoreUnavailable: StatusCode.UNAVAILABLE,
     # A stored revision that this release no longer accepts.
