@@ -4,13 +4,15 @@ import base64
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from channels_kit import OTHER_SECRET, SECRET
 from tidings.channels import decode_secret, sign, verify
-from tidings.channels.signature import sign_with
+from tidings.channels.answers import shorten
+from tidings.channels.signature import decode_key, sign_with
 
 MESSAGE = "msg_p5jXN8AQM9LWM0D4loKWxJek"
 TIME = 1_614_265_330
@@ -83,3 +85,43 @@ def test_an_unusable_secret_is_told_without_repeating_it(secret: str, message: s
     with pytest.raises(ValueError, match="signing secret") as raised:
         decode_secret(secret)
     assert str(raised.value) == message
+
+
+SEED = bytes(range(32))
+PAIR = SEED + Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
+
+
+def private(key: bytes) -> str:
+    return "whsk_" + base64.b64encode(key).decode()
+
+
+@pytest.mark.parametrize("secret", [private(SEED), private(PAIR), f" {private(SEED)}\n"])
+def test_a_private_key_signs_v1a_which_its_public_key_verifies(secret: str) -> None:
+    version, _, signature = sign(secret, MESSAGE, TIME, BODY).partition(",")
+    assert version == "v1a"
+    public = Ed25519PrivateKey.from_private_bytes(SEED).public_key()
+    public.verify(base64.b64decode(signature), f"{MESSAGE}.{TIME}.".encode() + BODY)
+
+
+def test_keys_of_either_kind_sign_one_header() -> None:
+    keys = (decode_key(SECRET), decode_key(private(SEED)))
+    assert sign_with(keys, MESSAGE, TIME, BODY) == f"{SIGNATURE} {sign(private(SEED), MESSAGE, TIME, BODY)}"
+
+
+@pytest.mark.parametrize(
+    ("secret", "message"),
+    [
+        ("whsk_open sesame", "a private signing key reads whsk_ and then base64"),
+        (private(SEED[:31]), "a private signing key holds 32 or 64 bytes, this one 31"),
+        (private(SEED + SEED), "a private signing key of 64 bytes ends in its public key, and this one does not"),
+    ],
+)
+def test_an_unusable_private_key_is_told_without_repeating_it(secret: str, message: str) -> None:
+    with pytest.raises(ValueError, match="a private signing key") as raised:
+        decode_key(secret)
+    assert str(raised.value) == message
+
+
+def test_neither_kind_of_secret_nor_signature_is_kept_from_an_answer() -> None:
+    told = f"got {SECRET} {private(SEED)} {SIGNATURE} {sign(private(SEED), MESSAGE, TIME, BODY)}"
+    assert shorten(told) == "got [redacted] [redacted] [redacted] [redacted]"

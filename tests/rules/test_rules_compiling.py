@@ -5,7 +5,7 @@
 import pytest
 
 from rules_kit import BRANDS, compiled, rule, sources
-from tidings.model import SecretRef
+from tidings.model import Endpoint, Rate, SecretRef
 
 NOTIFY = "notify: [{webhook: {to: crm}}]"
 
@@ -294,13 +294,28 @@ rules:
             "  - {name: b, url: 'https://[::1]/', secrets: ['env:A']}",
             [
                 "brands/all.yaml:6:5: warning[not-enforced-yet]: quiet hours are not kept yet (it is accepted, and has no effect)",
-                "brands/all.yaml:8:75: warning[not-enforced-yet]: the rate of an endpoint is not kept yet "
-                "(it is accepted, and has no effect)",
-                "brands/all.yaml:8:86: warning[not-enforced-yet]: the order of webhooks is not kept yet "
-                "(it is accepted, and has no effect)",
                 "brands/all.yaml:9:16: error[duplicate-endpoint]: the brand has an endpoint 'b' already, in line 8",
             ],
             id="not kept yet",
+        ),
+        pytest.param(
+            GOOD_BRAND
+            + "weight: 0\nendpoints:\n  - name: b\n    url: https://crm.example.com/\n    secrets: ['env:A']\n"
+            "    concurrency: 0\n    retry: [5s, soon, 8d]\n    headers:\n      Webhook-Id: x\n      Content-Type: x\n"
+            "      Bad Name: x\n      X-Value: ''\n      X-Secret: 'env:'\n    certificate: ' '",
+            [
+                "brands/all.yaml:6:13: error[invalid-value]: input should be greater than or equal to 1",
+                "brands/all.yaml:11:22: error[invalid-value]: input should be greater than or equal to 1",
+                "brands/all.yaml:12:21: error[invalid-pause]: this is not a pause between attempts (write 5s, 10m, 2h or 1d, up to 7d)",
+                "brands/all.yaml:12:27: error[invalid-pause]: this is not a pause between attempts (write 5s, 10m, 2h or 1d, up to 7d)",
+                "brands/all.yaml:14:11: error[invalid-header]: this header is the gateway's own (leave it out)",
+                "brands/all.yaml:15:11: error[invalid-header]: this header is the gateway's own (leave it out)",
+                "brands/all.yaml:16:11: error[invalid-header]: this is not the name of a header (use letters, digits and dashes, such as X-Api-Key)",
+                "brands/all.yaml:17:20: error[invalid-header]: this is not the value of a header (use printable ASCII on one line, or a reference: env:NAME or file:PATH)",
+                "brands/all.yaml:18:21: error[secret-value]: a secret is given by reference, never by value (put the secret into the environment or a file, write env:NAME or file:PATH, and replace the secret)",
+                "brands/all.yaml:19:22: error[invalid-value]: this must not be empty",
+            ],
+            id="what an endpoint asks for",
         ),
         pytest.param(
             GOOD_BRAND + "time_zone: ../../etc/passwd\norg_id: 2",
@@ -308,7 +323,7 @@ rules:
                 "brands/all.yaml:6:16: error[unknown-time-zone]: there is no such time zone "
                 "(write an IANA name such as Asia/Kolkata)",
                 "brands/all.yaml:7:5: error[unknown-key]: unknown key 'org_id' (the keys here are alerts_to, endpoints, from, "
-                "locale, name, org, quiet_hours, time_zone)",
+                "locale, name, org, quiet_hours, time_zone, weight)",
             ],
             id="zone outside",
         ),
@@ -429,3 +444,40 @@ notify:
   - email: {to: {path: data.customerIdentifiers.instore.email}, template: reminder}
   - webhook: {to: all, type: loyalty.points_expiring, body: {member: data.customerIdentifiers.customerId, a: {b: orgId}}}"""
     assert compiled(sources(rule(text)))[1] == []
+
+
+def test_an_endpoint_is_read_with_all_that_it_asks_for() -> None:
+    text = GOOD_BRAND + (
+        "weight: 3\nendpoints:\n  - name: b\n    url: https://crm.example.com/\n    secrets: ['env:A', 'file:/run/b']\n"
+        "    rate: 600/m\n    concurrency: 2\n    ordering: customer\n    retry: [5s, 2m]\n    certificate: /run/client.pem\n"
+        "    headers: {X-Tenant: example, Authorization: 'env:KEY'}"
+    )
+    found, problems = compiled(sources(None, brand(text)))
+    assert problems == []
+    assert (found.brands[1].weight, found.brands[1].endpoints) == (
+        3,
+        (
+            Endpoint(
+                org_id=1,
+                name="b",
+                url="https://crm.example.com/",
+                secrets=(SecretRef("env", "A"), SecretRef("file", "/run/b")),
+                rate=Rate(count=600, seconds=60.0),
+                concurrency=2,
+                ordering="customer",
+                headers={"X-Tenant": "example", "Authorization": SecretRef("env", "KEY")},
+                retry=(5_000, 120_000),
+                certificate="/run/client.pem",
+            ),
+        ),
+    )
+
+
+def test_a_missing_secret_of_a_header_is_named_too() -> None:
+    text = GOOD_BRAND + (
+        "endpoints:\n  - {name: b, url: 'https://crm.example.com/', secrets: ['env:A'], headers: {X-Key: 'env:KEY'}}"
+    )
+    secrets = {"env:A": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+    assert compiled(sources(None, brand(text)), secrets=lambda each: secrets.get(str(each)))[1] == [
+        "brands/all.yaml:7:89: error[missing-secret]: there is no secret env:KEY (set the environment variable KEY)"
+    ]

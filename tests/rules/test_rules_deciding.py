@@ -25,6 +25,7 @@ def planned(
     org: int = ORG,
     customer: str | None = "4711",
     expires_at: int | None = None,
+    lane: str | None = None,
 ) -> PlannedDelivery:
     to = Recipient.parse(recipient)
     return PlannedDelivery(
@@ -36,6 +37,7 @@ def planned(
         customer_id=customer,
         due_at=NOW,
         expires_at=expires_at,
+        lane=lane,
     )
 
 
@@ -256,3 +258,19 @@ def test_rules_and_brands_can_be_looked_up() -> None:
     assert (ours.file, ours.line, rules.rule("none"), sorted(rules.brands)) == ("rules.yaml", 3, None, [ORG, OTHER_ORG])
     assert [each.id for each in rules.rules_for(OTHER_ORG)] == ["theirs", "both"]
     assert list(rules.rules_for(1)) == []
+
+
+def test_webhooks_stand_in_line_by_customer_where_their_endpoint_keeps_order() -> None:
+    brands = BRANDS.replace('hooks", secrets: [env:EXAMPLE_CRM_SECRET]', 'hooks", secrets: [env:A], ordering: customer')
+    rules = ruleset(
+        rule("event: pointsExpiryReminder\nnotify: [{webhook: {to: all}}, {email: {to: customer, template: t}}]"),
+        brands,
+    )
+    assert decide(rules, points_expiring(), now=NOW, event_id="e-1").deliveries == (
+        planned(recipient="endpoint:crm", lane="endpoint:crm/customer:4711"),
+        planned(recipient="endpoint:lake"),
+        planned(recipient="customer:4711", action=1),
+    )
+    assert {
+        each.lane for each in decide(rules, points_expiring(customer=None), now=NOW, event_id="e-1").deliveries
+    } == {None}

@@ -4,7 +4,8 @@ E-mail goes to an SMTP relay or into a Mailbox; webhooks are signed (Standard We
 HTTP to public addresses only. A far side's answer, and any fault on the way, is an Outcome. Scheduling, limits
 per endpoint, breakers and consent are the dispatcher's.
 
-Each driver is named in one module: aiosmtplib in ``smtp_connection``, aiohttp in ``http_client``.
+Each driver is named in one module: aiosmtplib in ``smtp_connection``, aiohttp in ``http_client``, and what signs
+e-mails, cryptography, in ``dkim``.
 """
 
 from tidings.channels.answers import (
@@ -18,10 +19,12 @@ from tidings.channels.http_client import Resolve, system_resolve
 from tidings.channels.mailbox import Mailbox
 from tidings.channels.opening import open_email_channel, open_webhook_channel
 from tidings.channels.port import EmailChannel, WebhookChannel
-from tidings.channels.settings import Duration, EmailSettings, WebhookSettings, parse_duration
+from tidings.channels.settings import DkimKey, DomainLimits, Duration, EmailSettings, WebhookSettings, parse_duration
 from tidings.channels.signature import decode_secret, sign, verify
 
 __all__ = [
+    "DkimKey",
+    "DomainLimits",
     "Duration",
     "EmailChannel",
     "EmailSettings",

@@ -21,13 +21,13 @@ LONGEST_WAIT_MS: Final = 366 * 86_400_000
 """A Retry-After beyond this counts as this; whoever schedules caps it further."""
 
 _UNREADABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
-_SECRET: Final = re.compile(r"whsec_[A-Za-z0-9+/=]+|\bv1a?,[A-Za-z0-9+/=]{20,}")
+_SECRET: Final = re.compile(r"wh(?:sec|sk)_[A-Za-z0-9+/=]+|\bv1a?,[A-Za-z0-9+/=]{20,}")
 
 
 def shorten(text: str) -> str:
     """Return the text on one line, without signing secrets or signatures, at most LONGEST_DETAIL long."""
     text = _UNREADABLE.sub(" ", text[: 4 * LONGEST_DETAIL]).strip()
-    if "whsec_" in text or "v1" in text:
+    if "whs" in text or "v1" in text:
         text = _SECRET.sub("[redacted]", text)
     return text if len(text) <= LONGEST_DETAIL else text[: LONGEST_DETAIL - 1] + "…"
 

@@ -50,6 +50,11 @@ class Composed:
     """The envelope's only recipient."""
     content: bytes
 
+    @property
+    def domain(self) -> str:
+        """The recipient's domain, in ASCII and lower case."""
+        return self.recipient.rpartition("@")[2].lower()
+
 
 def compose(email: Email) -> Composed:
     """Write the e-mail; raise Unsendable rather than let a header or an address say more than it should."""

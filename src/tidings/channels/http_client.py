@@ -88,10 +88,17 @@ class HttpClient:
             raise AddressBlocked
         return Target(url.with_host(str(address)))
 
-    async def post(self, target: Target, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
-        """Post and return the answer, whatever its status; raise HttpFault or AddressBlocked when none came."""
+    async def post(
+        self, target: Target, body: bytes, headers: Mapping[str, str], *, context: ssl.SSLContext | None = None
+    ) -> HttpAnswer:
+        """Post and return the answer, whatever its status; raise HttpFault or AddressBlocked when none came.
+
+        ``context`` is used for TLS instead of the client's own; connections made with one are not used with another.
+        """
         try:
-            response = await self._session.post(target.url, data=body, headers=headers, allow_redirects=False)
+            response = await self._session.post(
+                target.url, data=body, headers=headers, allow_redirects=False, ssl=context or True
+            )
         except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
             raise _fault(error) from None
         return HttpAnswer(

@@ -4,37 +4,39 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
-from typing import assert_never
 
+from tidings.channels.certificates import ClientCertificates
+from tidings.channels.dkim import DkimSigner, SigningKey, UnusableKey, read_signing_key
 from tidings.channels.http_client import Resolve, open_http_client, system_resolve
 from tidings.channels.mailbox import Mailbox
 from tidings.channels.port import EmailChannel, WebhookChannel
-from tidings.channels.settings import EmailSettings, WebhookSettings
+from tidings.channels.settings import DkimKey, EmailSettings, WebhookSettings
 from tidings.channels.smtp import SmtpSender
 from tidings.channels.smtp_connection import Access, RelayUnavailable, SmtpConnection
-from tidings.channels.smtp_pool import SmtpPool
+from tidings.channels.smtp_pool import Connect
+from tidings.channels.smtp_relay import SmtpRelay
 from tidings.channels.transport import Capture, Relay, parse_transport
 from tidings.channels.webhook import WebhookSender
 from tidings.errors import InvalidConfiguration
-from tidings.model import Secrets
+from tidings.model import SecretRef, Secrets
 
 
 def open_email_channel(settings: EmailSettings, secrets: Secrets) -> AbstractAsyncContextManager[EmailChannel]:
-    """Open the transport that the settings name: a Mailbox, or a pool of connections to a relay.
+    """Open the transport that the settings name: a Mailbox, or relays with a pool of connections each.
 
-    No connection is made before the first message. Raises InvalidConfiguration, on entering, for a directory
-    or a certificate file that cannot be used.
+    No connection is made before the first message. Raises InvalidConfiguration, on entering, for a directory,
+    a certificate file or a signing key that cannot be used.
     """
-    match parse_transport(settings.transport):
-        case Capture() as capture:
-            return _open_mailbox(capture)
-        case Relay() as relay:
-            return _open_smtp(settings, relay, secrets)
-        case unreachable:
-            assert_never(unreachable)
+    transports = [parse_transport(each) for each in settings.transports]
+    relays = [each for each in transports if isinstance(each, Relay)]
+    if relays:
+        return _open_smtp(settings, relays, secrets)
+    (capture,) = (each for each in transports if isinstance(each, Capture))
+    return _open_mailbox(capture)
 
 
 @contextlib.asynccontextmanager
@@ -53,10 +55,22 @@ async def _open_mailbox(capture: Capture) -> AsyncIterator[Mailbox]:
 
 
 @contextlib.asynccontextmanager
-async def _open_smtp(settings: EmailSettings, relay: Relay, secrets: Secrets) -> AsyncIterator[SmtpSender]:
-    context = await asyncio.to_thread(_tls_context, relay.ca, "email.transport", system=relay.ca is None)
+async def _open_smtp(settings: EmailSettings, relays: Sequence[Relay], secrets: Secrets) -> AsyncIterator[SmtpSender]:
+    signer = DkimSigner(await asyncio.to_thread(_signing_keys, settings, secrets))
     own_name = await asyncio.to_thread(socket.getfqdn)
-    hello = settings.hello or own_name
+    clock = asyncio.get_running_loop().time
+    async with contextlib.AsyncExitStack() as closing:
+        opened = []
+        for relay in relays:
+            connect = await _connector(relay, secrets, hello=settings.hello or own_name)
+            opened.append(SmtpRelay(connect, settings, clock=clock))
+            closing.push_async_callback(opened[-1].close)
+        yield SmtpSender(opened, settings, signer=signer, clock=clock)
+
+
+async def _connector(relay: Relay, secrets: Secrets, *, hello: str) -> Connect:
+    """Return what connects to the relay; its password is looked up each time, so that it may change."""
+    context = await asyncio.to_thread(_tls_context, relay.ca, "email.transport", system=relay.ca is None)
 
     async def connect() -> SmtpConnection:
         password = secrets(relay.password) if relay.password else None
@@ -66,11 +80,21 @@ async def _open_smtp(settings: EmailSettings, relay: Relay, secrets: Secrets) ->
             Access(relay=relay, context=context, hello=hello, password=password.strip() if password else None)
         )
 
-    pool = SmtpPool(connect, settings)
-    try:
-        yield SmtpSender(pool, settings)
-    finally:
-        await pool.close()
+    return connect
+
+
+def _signing_keys(settings: EmailSettings, secrets: Secrets) -> list[SigningKey]:
+    keys = []
+    for domain, given in settings.dkim.items():
+        for each in (given,) if isinstance(given, DkimKey) else given:
+            pem = secrets(SecretRef.parse(each.key))
+            if pem is None:
+                raise InvalidConfiguration(f"email.dkim.{domain}: there is no secret {each.key}")
+            try:
+                keys.append(read_signing_key(pem, domain=domain, selector=each.selector))
+            except UnusableKey as error:
+                raise InvalidConfiguration(f"email.dkim.{domain}: {each.key} cannot sign: {error}") from None
+    return keys
 
 
 @contextlib.asynccontextmanager
@@ -83,7 +107,8 @@ async def open_webhook_channel(
     """
     context = await asyncio.to_thread(_tls_context, settings.ca, "webhook.ca", system=True)
     async with open_http_client(settings, context=context, resolve=resolve) as client:
-        yield WebhookSender(client, secrets)
+        certificates = ClientCertificates(partial(_tls_context, settings.ca, "webhook.ca", system=True))
+        yield WebhookSender(client, secrets, certificates)
 
 
 def _tls_context(ca: str | None, setting: str, *, system: bool) -> ssl.SSLContext:

@@ -6,11 +6,12 @@ Durations are seconds as ``float``; whoever writes them may say ``15s``, ``2m``,
 import math
 import re
 from ipaddress import ip_network
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
-from tidings.channels.transport import parse_transport
+from tidings.channels.transport import Capture, parse_transport
+from tidings.model import SecretRef
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
@@ -37,7 +38,68 @@ Duration = Annotated[
 ]
 """Seconds, however they were written."""
 
+_PER: Final = {"s": 1, "m": 60, "h": 3600}
+_RATE: Final = re.compile(r"(\d{1,9})/([smh])", re.ASCII)
+
+
+def parse_rate(value: object) -> float:
+    """Read ``100/s``, ``30/m``, ``500/h`` or a number a second; raise ValueError on anything else."""
+    match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match:
+        per_second = int(match[1]) / _PER[match[2]]
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        per_second = float(value)
+    else:
+        raise ValueError("a rate reads 100/s, 30/m, 500/h or a number a second")
+    if not (0 < per_second < math.inf):
+        raise ValueError("a rate must be more than nothing")
+    return per_second
+
+
+RatePerSecond = Annotated[
+    float,
+    BeforeValidator(parse_rate),
+    WithJsonSchema({"type": ["string", "number"], "pattern": r"^\d+/(s|m|h)$", "exclusiveMinimum": 0}),
+]
+"""How many a second, however it was written."""
+
+_DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.ASCII)
+
 _STRICT: Final = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class DomainLimits(BaseModel):
+    """How fast one recipient domain is sent to. What an entry leaves out, it takes from ``default``."""
+
+    model_config = _STRICT
+
+    connections: int | None = Field(default=10, ge=1)
+    """How many messages to the domain may be under way at once, each on a connection of its own; null: any."""
+
+    rate: RatePerSecond | None = 100.0
+    """How many messages to the domain may begin in a time, as ``100/s``, ``30/m`` or ``500/h``; null: any."""
+
+    messages_per_connection: int | None = Field(default=None, ge=1)
+    """How many messages to the domain one connection carries before it is replaced; null: as many as it carries
+    of all domains."""
+
+
+class DkimKey(BaseModel):
+    """A key that signs a sender's e-mails."""
+
+    model_config = _STRICT
+
+    selector: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
+    """Names the DNS record with the public half: ``SELECTOR._domainkey.DOMAIN``."""
+
+    key: str
+    """Where the private key is, RSA or Ed25519 in PEM: ``file:PATH`` or ``env:NAME``."""
+
+    @field_validator("key")
+    @classmethod
+    def _key_is_a_reference(cls, value: str) -> str:
+        SecretRef.parse(value)
+        return value
 
 
 class EmailSettings(BaseModel):
@@ -45,10 +107,12 @@ class EmailSettings(BaseModel):
 
     model_config = _STRICT
 
-    transport: str = "capture:"
+    transport: str | tuple[str, ...] = "capture:"
     """``capture:`` keeps e-mails in memory, ``capture:DIRECTORY`` also writes each as a file, and
     ``smtp://user@host:587?tls=starttls&password=env:NAME`` hands them to a relay (``tls`` is ``starttls``,
-    ``implicit`` or ``none``; ``ca=FILE`` names a bundle of certificates to trust instead of the system's)."""
+    ``implicit`` or ``none``; ``ca=FILE`` names a bundle of certificates to trust instead of the system's).
+    A list names relays, the preferred one first: the next is used while those before it cannot be reached or
+    do not let the gateway in."""
 
     timeout: Duration = 60.0
     """The longest that one attempt may take, waiting for a free connection included."""
@@ -57,7 +121,7 @@ class EmailSettings(BaseModel):
     """The longest that connecting, TLS and login may take together."""
 
     connections: int = Field(default=10, ge=1, le=1000)
-    """How many connections to the relay may be open at once."""
+    """How many connections to each relay may be open at once."""
 
     messages_per_connection: int = Field(default=100, ge=1)
     """How many messages one connection carries before it is replaced."""
@@ -68,10 +132,40 @@ class EmailSettings(BaseModel):
     hello: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.:\[\]-]{1,255}$")
     """The name given to the relay in EHLO; absent, this machine's own."""
 
+    domains: dict[str, DomainLimits] = Field(default_factory=dict)
+    """Limits by recipient domain, which does not stand for those below it; ``default`` is for all others."""
+
+    dkim: dict[str, DkimKey | tuple[DkimKey, ...]] = Field(default_factory=dict)
+    """What signs, by the domain of the sender's address. Of several keys each signs. ``capture:`` signs nothing."""
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """The transports, the preferred one first."""
+        return (self.transport,) if isinstance(self.transport, str) else self.transport
+
     @field_validator("transport")
     @classmethod
-    def _transport_reads(cls, value: str) -> str:
-        parse_transport(value)
+    def _transport_reads(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(value, str):
+            parse_transport(value)
+            return value
+        relays = [parse_transport(each) for each in value]
+        if not relays:
+            raise ValueError("the list of transports is empty; without a relay say capture:")
+        if any(isinstance(each, Capture) for each in relays):
+            raise ValueError("capture: stands alone; a list of transports holds relays, smtp://…")
+        if len({(each.host, each.port) for each in relays if not isinstance(each, Capture)}) < len(relays):
+            raise ValueError("the list of transports names a relay twice")
+        return value
+
+    @field_validator("domains", "dkim", mode="before")
+    @classmethod
+    def _names_are_domains(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        for name in value:
+            if not isinstance(name, str) or not _DOMAIN.fullmatch(name):
+                raise ValueError(f"{name!r} is no domain, in lower case and ASCII (xn--… for others)")
         return value
 
 
@@ -90,7 +184,7 @@ class WebhookSettings(BaseModel):
     connect_timeout: Duration = 5.0
     """The longest that one connection may take to be made, TLS included."""
 
-    connections_per_endpoint: int = Field(default=64, ge=1)
+    connections_per_endpoint: int = Field(default=256, ge=1)
     """How many connections one address may have open at once; further posts wait within their timeout."""
 
     idle: Duration = 15.0

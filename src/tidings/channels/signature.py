@@ -1,6 +1,7 @@
-"""Standard Webhooks signatures, version ``v1``: HMAC-SHA256 over ``id.timestamp.body``.
+"""Standard Webhooks signatures over ``id.timestamp.body``: ``v1`` is HMAC-SHA256, ``v1a`` is ed25519.
 
-The timestamp is the attempt's, in whole seconds since the epoch, so no zone can shift it.
+The secret's prefix says which: ``whsec_`` signs with ``v1``, ``whsk_`` with ``v1a``. The timestamp is the
+attempt's, in whole seconds since the epoch, so no zone can shift it.
 """
 
 import base64
@@ -8,12 +9,26 @@ import binascii
 import hmac
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 TOLERANCE_SECONDS: Final = 300
 """How far a receiver's clock and a timestamp may lie apart, either way."""
 
+Key = bytes | Ed25519PrivateKey
+"""What signs: the bytes of a shared secret, or a private key."""
+
 _PREFIX: Final = "whsec_"
+_PRIVATE_PREFIX: Final = "whsk_"
 _SHORTEST: Final = 24
 _LONGEST: Final = 64
+_SEED: Final = 32
+_PAIR: Final = 64
+
+
+def decode_key(secret: str) -> Key:
+    """Return what signs with this secret, of either kind; raise ValueError, which never repeats it."""
+    text = secret.strip()
+    return _private_key(text.removeprefix(_PRIVATE_PREFIX)) if text.startswith(_PRIVATE_PREFIX) else decode_secret(text)
 
 
 def decode_secret(secret: str) -> bytes:
@@ -30,17 +45,35 @@ def decode_secret(secret: str) -> bytes:
     return key
 
 
+def _private_key(text: str) -> Ed25519PrivateKey:
+    """Read a seed of 32 bytes, or a seed with its public key behind it, which must be its own."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("a private signing key reads whsk_ and then base64") from None
+    if len(key) not in (_SEED, _PAIR):
+        raise ValueError(f"a private signing key holds {_SEED} or {_PAIR} bytes, this one {len(key)}")
+    private = Ed25519PrivateKey.from_private_bytes(key[:_SEED])
+    if key[_SEED:] not in (b"", private.public_key().public_bytes_raw()):
+        raise ValueError("a private signing key of 64 bytes ends in its public key, and this one does not")
+    return private
+
+
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return one signature, ``v1,…``. Several, for a rotation, are joined with spaces."""
-    return sign_with((decode_secret(secret),), message_id, timestamp, body)
+    """Return one signature, ``v1,…`` or ``v1a,…``. Several, for a rotation, are joined with spaces."""
+    return sign_with((decode_key(secret),), message_id, timestamp, body)
 
 
-def sign_with(keys: tuple[bytes, ...], message_id: str, timestamp: int, body: bytes) -> str:
+def sign_with(keys: tuple[Key, ...], message_id: str, timestamp: int, body: bytes) -> str:
     """Return the whole ``webhook-signature`` header for these decoded keys."""
     content = f"{message_id}.{timestamp}.".encode() + body
-    return " ".join(
-        "v1," + binascii.b2a_base64(hmac.digest(key, content, "sha256"), newline=False).decode() for key in keys
-    )
+    return " ".join([_signature(key, content) for key in keys])
+
+
+def _signature(key: Key, content: bytes) -> str:
+    if isinstance(key, bytes):
+        return "v1," + binascii.b2a_base64(hmac.digest(key, content, "sha256"), newline=False).decode()
+    return "v1a," + binascii.b2a_base64(key.sign(content), newline=False).decode()
 
 
 def verify(secret: str, message_id: str, timestamp: int, body: bytes, *, signatures: str, now: int) -> bool:

@@ -1,92 +1,114 @@
-"""Sends e-mails to a relay: one envelope per recipient, so that no bad address harms another's mail.
+"""Sends e-mails to relays: one envelope per recipient, so that no bad address harms another's mail.
 
 **DATA sent, answer lost.** When the connection breaks, or time runs out, after DATA was sent, nobody can know
 whether the relay has the message. Then the outcome is Deferred: the message goes out again, the same bytes under
 the same Message-ID, so that a recipient's side can tell the copies for one. Sending is at least once; losing a
 message is not an option that is taken. Before DATA nothing was transmitted, and a message that met a pooled
 connection gone stale goes out at once over a fresh one.
+
+**Several relays.** The first that is not set aside gets the message. When it cannot be reached, does not let us
+in, or hangs up before DATA, the next one gets it within the same attempt. What a relay answers to a message is
+the message's own fate and is asked of no other relay, be it 4xx or 5xx.
+
+**Shaping.** A message that its recipient's domain has no room for is Deferred to the slot it was given, untried.
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil
 
-from tidings.channels.answers import shorten, smtp_outcome
+from tidings.channels.answers import shorten
 from tidings.channels.compose import Composed, Unsendable, compose
+from tidings.channels.dkim import DkimSigner
 from tidings.channels.settings import EmailSettings
-from tidings.channels.smtp_connection import ConnectionLost, RelayUnavailable, SmtpConnection
-from tidings.channels.smtp_pool import SmtpPool
+from tidings.channels.shaping import Shaper
+from tidings.channels.smtp_connection import ConnectionLost, RelayUnavailable
+from tidings.channels.smtp_relay import Clock, Progress, SmtpRelay
 from tidings.model import Deferred, Email, Outcome, Refused
 
 
 @dataclass(slots=True)
-class _Progress:
-    """How far a message has come, for the case that its connection breaks."""
+class _Attempt:
+    """One message on its way through the relays."""
 
-    verb: str = "waiting for a connection"
-    reused: bool = False
-
-    @property
-    def is_in_doubt(self) -> bool:
-        return self.verb == "DATA"
+    message: Composed
+    progress: Progress = field(default_factory=Progress)
+    relay: SmtpRelay | None = None
+    """The relay that has it now."""
 
 
 class SmtpSender:
-    """An e-mail channel over a pool of connections to one relay."""
+    """An e-mail channel over relays, the preferred one first."""
 
-    def __init__(self, pool: SmtpPool, settings: EmailSettings) -> None:
-        self._pool = pool
+    def __init__(
+        self, relays: Sequence[SmtpRelay], settings: EmailSettings, *, signer: DkimSigner, clock: Clock
+    ) -> None:
+        self._relays = relays
         self._settings = settings
+        self._signer = signer
+        self._clock = clock
+        self._shaper = Shaper(settings.domains)
 
     async def send(self, email: Email) -> Outcome:
-        """Hand one e-mail to the relay and return what it said."""
+        """Hand one e-mail to a relay and return what it said."""
         try:
             message = compose(email)
         except Unsendable as error:
             return Refused(detail=shorten(str(error)))
-        progress = _Progress()
+        began = self._clock()
+        held = self._shaper.enter(message.domain, now=began)
+        if held:
+            return Deferred(detail=shorten(f"shaped: {held.why}"), retry_after_ms=_milliseconds(held.wait))
+        try:
+            signed = await self._signer.sign(message, date=email.date)
+            return await self._attempt(_Attempt(signed))
+        finally:
+            self._shaper.leave(message.domain, took=self._clock() - began)
+
+    async def _attempt(self, attempt: _Attempt) -> Outcome:
         try:
             async with asyncio.timeout(self._settings.timeout):
-                return await self._deliver(message, progress)
+                return await self._deliver(attempt)
         except TimeoutError:
-            return _lost(progress, f"no answer within {self._settings.timeout:g} s")
-        except ConnectionLost as lost:
-            return _lost(progress, str(lost), code=lost.reply.code if lost.reply else 0)
-        except RelayUnavailable as error:
-            return Deferred(status_code=error.code, detail=shorten(str(error)))
+            if attempt.relay and attempt.progress.has_begun:
+                attempt.relay.note_failure()
+            return _lost(attempt.progress, f"no answer within {self._settings.timeout:g} s")
 
-    async def _deliver(self, message: Composed, progress: _Progress) -> Outcome:
-        try:
-            async with self._pool.connection() as connection:
-                return await _converse(connection, message, progress)
-        except ConnectionLost:
-            if not progress.reused or progress.is_in_doubt:
-                raise
-        async with self._pool.connection(fresh=True) as connection:
-            return await _converse(connection, message, progress)
+    async def _deliver(self, attempt: _Attempt) -> Outcome:
+        """Try the relays in turn until one answers to the message."""
+        failure: Deferred | None = None
+        for relay in self._relays:
+            if relay.seconds_aside:
+                continue
+            attempt.relay = relay
+            relay.note_try()
+            try:
+                most = self._shaper.limits(attempt.message.domain).messages_per_connection
+                return await relay.deliver(attempt.message, attempt.progress, most_to_domain=most)
+            except ConnectionLost as lost:
+                failure = _lost(attempt.progress, str(lost), code=lost.reply.code if lost.reply else 0)
+            except RelayUnavailable as error:
+                failure = Deferred(status_code=error.code, detail=shorten(str(error)))
+            relay.note_failure()
+            if attempt.progress.is_in_doubt:
+                break
+        return failure or self._all_aside()
 
-
-async def _converse(connection: SmtpConnection, message: Composed, progress: _Progress) -> Outcome:
-    """Offer the message on this connection; an answer other than yes ends it there and then."""
-    progress.reused = connection.carried > 0
-    connection.carried += 1
-    connection.in_transaction = True
-    size = (b"SIZE=%d" % len(message.content),) if connection.takes_size else ()
-    sender, recipient = message.sender.encode("ascii"), message.recipient.encode("ascii")
-    for verb, words in (
-        ("MAIL", (b"MAIL", b"FROM:<" + sender + b">", *size)),
-        ("RCPT", (b"RCPT", b"TO:<" + recipient + b">")),
-    ):
-        progress.verb = verb
-        reply = await connection.command(*words)
-        if not reply.is_positive:
-            return smtp_outcome(*reply, verb=verb)
-    progress.verb = "DATA"
-    reply = await connection.data(message.content)
-    connection.in_transaction = not reply.is_positive
-    return smtp_outcome(*reply, verb="DATA")
+    def _all_aside(self) -> Deferred:
+        wait = min(relay.seconds_aside for relay in self._relays)
+        return Deferred(
+            detail="relay: every relay is set aside after failures in a row",
+            retry_after_ms=_milliseconds(wait),
+        )
 
 
-def _lost(progress: _Progress, what: str, *, code: int = 0) -> Deferred:
+def _milliseconds(seconds: float) -> int:
+    """Round up, but not for the dust that sums of floats leave."""
+    return ceil(round(seconds * 1000, 3))
+
+
+def _lost(progress: Progress, what: str, *, code: int = 0) -> Deferred:
     doubt = "; whether the relay has the message is unknown, it goes again with its Message-ID"
     detail = f"relay: {progress.verb}: {what}{doubt if progress.is_in_doubt and code <= 0 else ''}"
     return Deferred(status_code=max(code, 0), detail=shorten(detail))

@@ -6,6 +6,7 @@ Commands carry no time limits of their own: whoever calls sets one limit round a
 import asyncio
 import contextlib
 import ssl
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -63,6 +64,10 @@ class SmtpConnection:
         self._client = client
         self.carried = 0
         """How many messages it was given."""
+        self.carried_to: Counter[str] = Counter()
+        """The same by recipient domain, for those domains that limit it."""
+        self.is_worn = False
+        """Whether it is to be replaced once the message that it carries is done with."""
         self.in_transaction = False
         """Whether a message was begun and not ended, so that RSET is due before the next."""
         self.idle_since = 0.0

@@ -28,6 +28,8 @@ class SmtpPool:
     def __init__(self, connect: Connect, settings: EmailSettings) -> None:
         self._connect = connect
         self._settings = settings
+        # half of an attempt at the most, so that another relay can be tried in the other half
+        self._connect_seconds = min(settings.connect_timeout, settings.timeout / 2)
         self._slots = asyncio.Semaphore(settings.connections)
         self._idle: deque[SmtpConnection] = deque()
         self._busy: set[SmtpConnection] = set()
@@ -71,11 +73,10 @@ class SmtpPool:
 
     async def _new(self) -> SmtpConnection:
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
+            async with asyncio.timeout(self._connect_seconds):
                 return await self._connect()
         except TimeoutError as error:
-            limit = self._settings.connect_timeout
-            raise RelayUnavailable(f"relay: the relay did not let us in within {limit:g} s") from error
+            raise RelayUnavailable(f"relay: the relay did not let us in within {self._connect_seconds:g} s") from error
 
     async def _from_idle(self) -> SmtpConnection | None:
         while self._idle:
@@ -105,7 +106,8 @@ class SmtpPool:
     def _keep(self, connection: SmtpConnection) -> None:
         if not connection.is_open:
             return
-        if self._closed or connection.carried >= self._settings.messages_per_connection:
+        worn = connection.is_worn or connection.carried >= self._settings.messages_per_connection
+        if self._closed or worn:
             self._part_with(connection)
             return
         loop = asyncio.get_running_loop()

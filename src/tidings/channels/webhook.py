@@ -4,12 +4,15 @@ A URL is read once and secrets are read again every few seconds, so that a post 
 bytes, and a rotated secret is in use soon after.
 """
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from tidings.channels.answers import http_outcome, shorten
+from tidings.channels.certificates import ClientCertificates, UnusableCertificate
 from tidings.channels.http_client import AddressBlocked, HttpClient, HttpFault, Target, UnusableUrl
-from tidings.channels.signature import decode_secret, sign_with
+from tidings.channels.signature import Key, decode_key, sign_with
 from tidings.model import Deferred, Endpoint, Outcome, Refused, SecretRef, Secrets, WebhookCall
 
 SECRETS_KEPT_MS: Final = 5_000
@@ -18,6 +21,7 @@ SECRETS_KEPT_MS: Final = 5_000
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 _MOST_ENDPOINTS: Final = 10_000
+_VISIBLE: Final = re.compile(r"[\x20-\x7e]+")
 _BLOCKED: Final = Refused(
     detail="the endpoint's address is not a public one; webhook.allow_networks says which others may be reached"
 )
@@ -25,32 +29,43 @@ _BLOCKED: Final = Refused(
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Secrets as read at one time: the keys, or what is wrong."""
+    """An endpoint's secrets as read at one time: keys and further headers, or what is wrong."""
 
+    endpoint: Endpoint
     at: int
-    keys: tuple[bytes, ...]
+    keys: tuple[Key, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
 
 
 class WebhookSender:
     """A webhook channel over one HTTP client."""
 
-    def __init__(self, client: HttpClient, secrets: Secrets) -> None:
+    def __init__(self, client: HttpClient, secrets: Secrets, certificates: ClientCertificates) -> None:
         self._client = client
         self._secrets = secrets
+        self._certificates = certificates
         self._targets: dict[str, Target | Refused] = {}
-        self._keys: dict[tuple[SecretRef, ...], _Read] = {}
+        self._read: dict[tuple[int, str], _Read] = {}
 
     async def send(self, call: WebhookCall, *, now: int) -> Outcome:
         """Sign for ``now`` (epoch milliseconds), post and return what came of it."""
         target = self._target(call.endpoint.url)
         if isinstance(target, Refused):
             return target
-        read = self._signing_keys(call.endpoint, now)
+        endpoint = call.endpoint
+        read = self._secrets_of(endpoint, now)
         if read.problem:
-            return Deferred(detail=shorten(f"endpoint {call.endpoint.name}: {read.problem}"))
+            return _unfit(endpoint, read.problem)
         try:
-            answer = await self._client.post(target, call.body, _headers(call, read.keys, now // 1000))
+            context = (
+                None
+                if endpoint.certificate is None
+                else await self._certificates.context(endpoint.certificate, now=now)
+            )
+            answer = await self._client.post(target, call.body, _headers(call, read, now // 1000), context=context)
+        except UnusableCertificate as error:
+            return _unfit(endpoint, str(error))
         except AddressBlocked:
             return _BLOCKED
         except HttpFault as fault:
@@ -72,33 +87,59 @@ class WebhookSender:
         except UnusableUrl as error:
             return Refused(detail=str(error))
 
-    def _signing_keys(self, endpoint: Endpoint, now: int) -> _Read:
-        read = self._keys.get(endpoint.secrets)
-        if read is None or abs(now - read.at) >= SECRETS_KEPT_MS:
-            _make_room(self._keys)
-            read = self._keys[endpoint.secrets] = self._read_keys(endpoint.secrets, now)
+    def _secrets_of(self, endpoint: Endpoint, now: int) -> _Read:
+        key = (endpoint.org_id, endpoint.name)
+        read = self._read.get(key)
+        if read is None or read.endpoint is not endpoint or abs(now - read.at) >= SECRETS_KEPT_MS:
+            _make_room(self._read)
+            read = self._read[key] = self._read_secrets(endpoint, now)
         return read
 
-    def _read_keys(self, references: tuple[SecretRef, ...], now: int) -> _Read:
-        if not references:
-            return _Read(now, (), "it has no secret to sign with; give it one under secrets")
-        keys: list[bytes] = []
-        for reference in references:
-            value = self._secrets(reference)
-            if value is None:
-                return _Read(now, (), f"there is no secret {reference}")
-            try:
-                keys.append(decode_secret(value))
-            except ValueError as error:
-                return _Read(now, (), f"the secret {reference} cannot be used: {error}")
-        return _Read(now, tuple(keys))
+    def _read_secrets(self, endpoint: Endpoint, now: int) -> _Read:
+        if not endpoint.secrets:
+            return _Read(endpoint, now, problem="it has no secret to sign with; give it one under secrets")
+        try:
+            keys = tuple(self._key(reference) for reference in endpoint.secrets)
+            headers = {name: self._header(name, value) for name, value in endpoint.headers.items()}
+        except _Unfit as error:
+            return _Read(endpoint, now, problem=str(error))
+        return _Read(endpoint, now, keys, headers)
+
+    def _key(self, reference: SecretRef) -> Key:
+        try:
+            return decode_key(self._value(reference))
+        except ValueError as error:
+            raise _Unfit(f"the secret {reference} cannot be used: {error}") from None
+
+    def _header(self, name: str, value: str | SecretRef) -> str:
+        if isinstance(value, str):
+            return value
+        found = self._value(value).strip()
+        if not _VISIBLE.fullmatch(found):
+            raise _Unfit(f"the secret {value} cannot be the header {name}: it must be printable ASCII on one line")
+        return found
+
+    def _value(self, reference: SecretRef) -> str:
+        value = self._secrets(reference)
+        if value is None:
+            raise _Unfit(f"there is no secret {reference}")
+        return value
 
 
-def _headers(call: WebhookCall, keys: tuple[bytes, ...], timestamp: int) -> dict[str, str]:
+class _Unfit(Exception):
+    """An endpoint cannot be posted to as it is set up; the message says why, and repeats no secret."""
+
+
+def _unfit(endpoint: Endpoint, problem: str) -> Deferred:
+    return Deferred(detail=shorten(f"endpoint {endpoint.name}: {problem}"))
+
+
+def _headers(call: WebhookCall, read: _Read, timestamp: int) -> dict[str, str]:
     return {
+        **read.headers,
         "webhook-id": call.delivery_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign_with(keys, call.delivery_id, timestamp, call.body),
+        "webhook-signature": sign_with(read.keys, call.delivery_id, timestamp, call.body),
     }
 
 

@@ -1,7 +1,25 @@
-"""From a committed delivery to its end: lease, gates, send, settle. It never decides what is sent to whom."""
+"""From a committed delivery to its end: lease, gates, send, settle. It never decides what is sent to whom.
 
+One process works here at a time per store worker: rates, concurrency and breakers are counted in memory, so several
+gateways on one store each keep to them on their own.
+"""
+
+from tidings.dispatch.breaker import BreakerState, CircuitBreaker
 from tidings.dispatch.dispatcher import Dispatcher
+from tidings.dispatch.endpoints import OnDisabled
+from tidings.dispatch.limits import RateLimiter
 from tidings.dispatch.retry import SCHEDULES, RetryPolicy, next_attempt
-from tidings.dispatch.settings import DispatchSettings
+from tidings.dispatch.settings import BreakerSettings, DispatchSettings
 
-__all__ = ["SCHEDULES", "DispatchSettings", "Dispatcher", "RetryPolicy", "next_attempt"]
+__all__ = [
+    "SCHEDULES",
+    "BreakerSettings",
+    "BreakerState",
+    "CircuitBreaker",
+    "DispatchSettings",
+    "Dispatcher",
+    "OnDisabled",
+    "RateLimiter",
+    "RetryPolicy",
+    "next_attempt",
+]

@@ -1,46 +1,51 @@
-"""Dispatch: lease what is due, pass the gates, compose, send, settle.
+"""Dispatch: lease what is due, pass the gates, send, settle.
 
 A delivery that was leased is settled exactly once, whatever happens on the way, or its lease lapses and
-another worker takes it: a crash repeats at most what was in flight, under the same delivery id.
+another worker takes it: a crash repeats at most what was in flight, under the same delivery id. What its
+endpoint cannot take now goes back to the store with a time to come back.
 """
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar
 
 from tidings.channels import EmailChannel, WebhookChannel
-from tidings.dispatch.retry import SCHEDULES, RetryPolicy, next_attempt
+from tidings.dispatch.destination import Destination, Hold, Job, Load, Stop
+from tidings.dispatch.endpoints import Endpoints, OnDisabled
+from tidings.dispatch.leases import InHand
+from tidings.dispatch.reporting import Reporter
+from tidings.dispatch.retry import SCHEDULES, RetryPolicy, policy_for
+from tidings.dispatch.sending import Sender, Sent, has_expired
 from tidings.dispatch.settings import DispatchSettings
-from tidings.errors import NotFound, TidingsError
-from tidings.events.v1.event_pb2 import Event
-from tidings.model import (
-    MOVES,
-    Accepted,
-    Attempt,
-    Cause,
-    Channel,
-    Deferred,
-    Email,
-    Outcome,
-    Refused,
-    State,
-)
-from tidings.render import RenderError
-from tidings.rulebook import ComposeFailed, InvalidRulebook, Rulebooks, Unreachable, compose
+from tidings.dispatch.settling import Ending, Settler
+from tidings.dispatch.verdict import Timing, settle_held, settle_outcome, settle_untried
+from tidings.errors import TidingsError
+from tidings.model import Cause, Channel, Deferred
+from tidings.rulebook import Rulebooks, Unreachable
 from tidings.store import Leased, Settlement, Store
 from tidings.telemetry import Metrics, events, get_logger
 
 log = get_logger()
 
-_IDLE_SECONDS = 30.0
+_T = TypeVar("_T")
+
+_IDLE_SECONDS: Final = 30.0
 """The longest sleep without a look at the store; wake-ups come sooner, this only bounds what could be missed."""
-_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS: Final = 0.5
 """The pause before asking a store again that could not serve."""
+_LINGER_SECONDS: Final = 0.02
+"""How long to wait for room for a whole batch before a smaller one is taken."""
+_LONGEST_TICK: Final = 1.0
+"""Seconds between looks at leases and queues."""
+
+
+_LOADS: Final = {(crowded, scarce): Load(crowded, scarce) for crowded in (False, True) for scarce in (False, True)}
 
 
 class Dispatcher:
-    """Works through due deliveries until told to stop."""
+    """Works through due deliveries until told to stop. Belongs to the loop it runs in."""
 
     def __init__(  # noqa: PLR0913 (the ports it joins)
         self,
@@ -54,47 +59,90 @@ class Dispatcher:
         settings: DispatchSettings,
         schedules: Mapping[Channel, RetryPolicy] = SCHEDULES,
         dice: Callable[[], float] = random.random,
+        on_disabled: OnDisabled | None = None,
     ) -> None:
         self._store = store
         self._rulebooks = rulebooks
-        self._email = email
-        self._webhook = webhook
         self._metrics = metrics
         self._clock = clock
         self._settings = settings
         self._schedules = schedules
         self._dice = dice
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._lease_ms = int(settings.lease * 1000)
+        self._most = settings.most_in_hand
+        self.endpoints = Endpoints(store=store, metrics=metrics, settings=settings, on_disabled=on_disabled)
+        self._relay = Destination("the e-mail relay", concurrency=settings.email_concurrency, share=settings.share)
+        self._sender = Sender(store=store, rulebooks=rulebooks, email=email, webhook=webhook, clock=clock)
+        self._reporter = Reporter(metrics)
+        self._in_hand = InHand(store, clock=clock, lease=self._lease_ms)
+        self._settler = Settler(store, clock=clock, done=self._settled)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: dict[Destination, asyncio.TimerHandle] = {}
+        self._stalled: dict[Destination, None] = {}
+        """Destinations that have room of their own and wait for a slot that all share."""
+        self._room = asyncio.Event()
+        self._stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Dispatch until ``stop`` is set, then settle what is under way and return, bounded in time."""
-        stopping = asyncio.create_task(stop.wait(), name="dispatch stop")
-        try:
-            while not stop.is_set():
-                if not await self._turn(stopping):
-                    await self._sleep(stopping)
-        finally:
-            stopping.cancel()
-            await self._drain()
+        async with _background(stop.wait(), name="dispatch stop") as stopping:
+            stopping.add_done_callback(lambda _: self._room.set())
+            async with (
+                _background(self._settler.run(), name="dispatch settle"),
+                _background(self._keep_house(), name="dispatch leases"),
+            ):
+                try:
+                    await self._restore(stopping)
+                    while not stop.is_set():
+                        await self._turn(stopping)
+                finally:
+                    await self._drain()
 
-    async def _turn(self, stopping: asyncio.Task[bool]) -> bool:
-        """Start what is due and there is room for; say whether it is worth asking again at once."""
-        room = self._settings.concurrency - len(self._under_way)
-        if room == 0:
-            await asyncio.wait({*self._under_way, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return True
+    async def enable_endpoint(self, org_id: int, name: str) -> bool:
+        """Put a disabled endpoint back into use; False when it was not disabled."""
+        enabled = self.endpoints.enable(org_id, name)
+        await self.endpoints.save(self._clock())
+        return enabled
+
+    # Leasing
+
+    async def _restore(self, stopping: asyncio.Task[bool]) -> None:
+        while not stopping.done():
+            try:
+                await self.endpoints.restore()
+            except TidingsError as error:
+                log.warning(events.STORE_UNAVAILABLE, error=str(error))
+                await asyncio.wait({stopping}, timeout=_PAUSE_SECONDS)
+            else:
+                return
+
+    async def _turn(self, stopping: asyncio.Task[bool]) -> None:
+        """Take what is due and there is room for; sleep when that was all."""
+        limit = await self._find_room()
+        if not limit or stopping.done():
+            return
+        self.endpoints.use(self._rulebooks.current)
         now = self._clock()
+        until = now + self._lease_ms
         try:
-            leases = await self._store.lease(now=now, until=now + int(self._settings.lease * 1000), limit=room)
+            leases = await self._store.lease(now=now, until=until, limit=limit, weights=self.endpoints.weights)
         except TidingsError as error:
             log.warning(events.STORE_UNAVAILABLE, error=str(error))
-            await asyncio.sleep(_PAUSE_SECONDS)
-            return False
+            await asyncio.wait({stopping}, timeout=_PAUSE_SECONDS)
+            return
         for leased in leases:
-            task = asyncio.create_task(self._handle(leased), name=f"deliver {leased.delivery.id}")
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-        return bool(leases)
+            self._take(leased, now, until=until)
+        if len(leases) < limit:
+            await self._sleep(stopping)
+
+    async def _find_room(self) -> int:
+        """Return for how many there is room, once that is a batch or a moment has passed."""
+        if len(self._in_hand) + self._settings.batch > self._most:
+            self._room.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER_SECONDS):
+                    await self._room.wait()
+        return min(self._settings.batch, self._most - len(self._in_hand))
 
     async def _sleep(self, stopping: asyncio.Task[bool]) -> None:
         """Wait for new work, for the next due time, or for the stop."""
@@ -103,144 +151,223 @@ class Dispatcher:
         except TidingsError as error:
             log.warning(events.STORE_UNAVAILABLE, error=str(error))
             due = self._clock() + int(_PAUSE_SECONDS * 1000)
-        seconds = _IDLE_SECONDS if due is None else min(_IDLE_SECONDS, max(0.0, (due - self._clock()) / 1000))
+        seconds = _IDLE_SECONDS if due is None else min(_IDLE_SECONDS, max(0.001, (due - self._clock()) / 1000))
         waiting = asyncio.create_task(self._store.wait_for_work(timeout=seconds), name="dispatch wait")
         await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError, TidingsError):
             await waiting
 
+    # Gates
+
+    def _take(self, leased: Leased, now: int, *, until: int) -> None:
+        delivery = leased.delivery
+        destination = self._relay if delivery.channel is Channel.EMAIL else self.endpoints.destination(delivery)
+        job = Job(leased, destination, until=until)
+        self._in_hand.add(job)
+        try:
+            if not self._is_kept_back(job, now):
+                self._place(job, now)
+        except Exception as error:
+            log.exception(events.DELIVERY_FAULT, delivery=delivery.id)
+            self._settler.add(job, self._fault(leased, error, now))
+
+    def _fault(self, leased: Leased, error: Exception, started: int) -> Settlement:
+        """Turn a mistake of ours into another attempt: it must not lose the delivery."""
+        return self._judge(leased, Sent(Deferred(detail=f"internal error: {type(error).__name__}")), started)
+
+    def _is_kept_back(self, job: Job, now: int) -> bool:
+        """Settle what has expired or whose destination takes nothing now."""
+        if has_expired(job.leased.delivery, now):
+            reason = "its time had passed before it could be sent"
+            self._settler.add(job, settle_untried(job.leased, Cause.EXPIRED, reason, now=now))
+            return True
+        closed = job.destination.gate(now)
+        if isinstance(closed, Stop):
+            self._settler.add(job, settle_untried(job.leased, Cause.SUPPRESSED, closed.reason, now=now))
+        elif closed is not None:
+            self._hold(job, closed, now)
+        return closed is not None
+
+    def _place(self, job: Job, now: int) -> None:
+        destination = job.destination
+        placed = destination.place(job, now, self._load)
+        if isinstance(placed, Hold):
+            self._hold(job, placed, now)
+        elif placed and not self._is_full:
+            self._start(job, now)
+        else:
+            if placed:
+                destination.queue.append(job)
+            self._arrange(destination, now)
+
+    def _hold(self, job: Job, hold: Hold, now: int) -> None:
+        self._metrics.held.labels(hold.kind).inc()
+        self._settler.add(job, settle_held(job.leased, hold.reason, now=now, due_at=hold.due_at))
+
+    # Sending
+
+    @property
+    def _load(self) -> Load:
+        return _LOADS[
+            2 * len(self._tasks) >= self._settings.concurrency,
+            2 * len(self._in_hand) >= self._settings.most_in_hand,
+        ]
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._tasks) >= self._settings.concurrency
+
+    def _start(self, job: Job, now: int) -> None:
+        job.destination.start(job, now)
+        task = asyncio.create_task(self._send(job, now))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, job: Job, started: int) -> None:
+        leased = job.leased
+        sent: Sent | Unreachable | None = None
+        try:
+            sent = await self._sender.send(leased, job.destination.endpoint)
+        except asyncio.CancelledError:
+            # Stopped in mid-send: give it back at once, so that a restart does not wait for the lease.
+            settlement = self._given_back(leased)
+        except Exception as error:
+            log.exception(events.DELIVERY_FAULT, delivery=leased.delivery.id)
+            settlement = self._fault(leased, error, started)
+        else:
+            settlement = self._judge(leased, sent, started)
+        tried = sent if isinstance(sent, Sent) else None
+        wired = tried is not None and (tried.endpoint is not None or leased.delivery.channel is Channel.EMAIL)
+        now = settlement.settled_at
+        job.destination.finish(job, now, tried.outcome if tried is not None and wired else None)
+        self._settle(job, settlement)
+        if tried is not None and tried.endpoint is not None:
+            await self.endpoints.record(tried.endpoint, tried.outcome, now=now)
+        self._move_up(job.destination)
+
+    def _judge(self, leased: Leased, sent: Sent | Unreachable, started: int) -> Settlement:
+        now = self._clock()
+        if isinstance(sent, Unreachable):
+            return settle_untried(leased, Cause.SUPPRESSED, sent.reason, now=now)
+        policy = policy_for(self._schedules[leased.delivery.channel], sent.endpoint)
+        timing = Timing(started=started, ended=now, jitter=self._dice())
+        return settle_outcome(leased, sent.outcome, policy, timing)
+
+    def _move_up(self, freed: Destination) -> None:
+        """Start what waits for the slot that has become free."""
+        self._pump(freed)
+        for _ in range(min(2, len(self._stalled))):
+            destination = next(iter(self._stalled))
+            del self._stalled[destination]
+            self._pump(destination)
+
+    def _pump(self, destination: Destination) -> None:
+        now = self._clock()
+        while destination.queue and not self._stopping:
+            job = destination.queue[0]
+            if job.lost:
+                destination.queue.popleft()
+                self._in_hand.discard(job)
+            elif self._is_kept_back(job, now):
+                destination.queue.popleft()
+            elif self._is_full or not destination.has_room(now, self._load):
+                self._arrange(destination, now)
+                return
+            else:
+                destination.queue.popleft()
+                self._start(job, now)
+
+    def _arrange(self, destination: Destination, now: int) -> None:
+        """See to it that a destination's queue moves on."""
+        slot = destination.next_slot(now)
+        if slot > now:
+            if destination not in self._timers:
+                later = asyncio.get_running_loop().call_later((slot - now) / 1000, self._on_timer, destination)
+                self._timers[destination] = later
+        elif len(destination.sending) < destination.concurrency:
+            self._stalled[destination] = None
+
+    def _on_timer(self, destination: Destination) -> None:
+        del self._timers[destination]
+        self._pump(destination)
+
+    # Settling
+
+    def _settle(self, job: Job, settlement: Settlement) -> None:
+        if job.lost:
+            self._in_hand.discard(job)
+        else:
+            self._settler.add(job, settlement)
+
+    def _settled(self, ending: Ending, kept: bool) -> None:  # noqa: FBT001 (the store's answer)
+        self._in_hand.discard(ending.job)
+        if len(self._in_hand) + self._settings.batch <= self._most:
+            self._room.set()
+        try:
+            if kept:
+                self._reporter.settled(ending.job.leased, ending.settlement)
+            else:
+                self._reporter.lost(ending.job.leased)
+        except Exception:
+            log.exception(events.DISPATCH_FAULT)
+
+    async def _keep_house(self) -> None:
+        """Renew leases, send back what waits here in vain, and let the store remember how endpoints do."""
+        while True:
+            await asyncio.sleep(min(_LONGEST_TICK, self._settings.lease / 6))
+            self._metrics.under_way.set(len(self._tasks))
+            try:
+                for job in await self._in_hand.renew():
+                    self._reporter.lost(job.leased)
+                self._shed()
+                await self.endpoints.save(self._clock())
+            except TidingsError as error:
+                log.warning(events.STORE_UNAVAILABLE, error=str(error))
+            except Exception:
+                log.exception(events.DISPATCH_FAULT)
+
+    def _shed(self) -> None:
+        now = self._clock()
+        for destination in (*self.endpoints.destinations(), self._relay):
+            while self._load.scarce and (job := destination.surplus(now)) is not None:
+                self._hold(job, destination.hold_surplus(now), now)
+            self._pump(destination)
+
+    # Stopping
+
     async def _drain(self) -> None:
-        if self._under_way:
-            _, late = await asyncio.wait(self._under_way, timeout=self._settings.drain)
+        """Give back what was not started; let the rest end, and give back what does not end in time."""
+        self._stopping = True
+        for timer in self._timers.values():
+            timer.cancel()
+        for destination in (*self.endpoints.destinations(), self._relay):
+            while destination.queue:
+                self._release(destination.queue.popleft())
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=self._settings.drain)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(1.0, self._settings.drain)):
+                await self._settler.flushed()
+                await self.endpoints.save(self._clock(), leaving=True)
 
-    async def _handle(self, leased: Leased) -> None:
-        started = self._clock()
-        try:
-            settlement = await self._deliver(leased, started=started)
-        except asyncio.CancelledError:
-            # Stopped in mid-send: give it back at once, so that a restart does not wait for the lease.
-            settlement = self._settle(leased, Cause.RELEASED, reason="given back at a stop", due_at=started)
-        except Exception as error:
-            log.exception(events.DELIVERY_FAULT, delivery=leased.delivery.id)
-            fault = Deferred(detail=f"internal error: {type(error).__name__}")
-            settlement = self._settle_outcome(leased, fault, started=started)
-        await self._commit(leased, settlement, leased_until=started + int(self._settings.lease * 1000))
+    def _release(self, job: Job) -> None:
+        self._settle(job, self._given_back(job.leased))
 
-    async def _deliver(self, leased: Leased, *, started: int) -> Settlement:
-        delivery = leased.delivery
-        if delivery.expires_at is not None and started >= delivery.expires_at:
-            return self._settle(leased, Cause.EXPIRED, reason="its time had passed before it could be sent")
-        try:
-            rulebook = await self._rulebooks.get(delivery.revision)
-            event = Event.FromString(leased.event)
-            contact = (
-                await self._store.get_contact(delivery.org_id, delivery.customer_id)
-                if delivery.channel is Channel.EMAIL and delivery.customer_id
-                else None
-            )
-            message = compose(rulebook, delivery, event, contact)
-        except (ComposeFailed, InvalidRulebook, NotFound, RenderError) as error:
-            return self._settle_outcome(leased, Refused(detail=str(error)), started=started)
-        if isinstance(message, Unreachable):
-            return self._settle(leased, Cause.SUPPRESSED, reason=message.reason)
-        if isinstance(message, Email):
-            outcome = await self._email.send(message)
-        else:
-            outcome = await self._webhook.send(message, now=self._clock())
-        return self._settle_outcome(leased, outcome, started=started)
-
-    def _settle(self, leased: Leased, cause: Cause, *, reason: str, due_at: int | None = None) -> Settlement:
-        return Settlement(
-            delivery_id=leased.delivery.id,
-            fence=leased.fence,
-            cause=cause,
-            reason=reason,
-            due_at=due_at,
-            settled_at=self._clock(),
-        )
-
-    def _settle_outcome(self, leased: Leased, outcome: Outcome, *, started: int) -> Settlement:
-        """Turn what came of an attempt into a settlement that records it."""
-        delivery = leased.delivery
+    def _given_back(self, leased: Leased) -> Settlement:
         now = self._clock()
-        cause, due_at, reason = self._verdict(leased, outcome, now=now)
-        attempt = Attempt(
-            number=delivery.attempts + 1,
-            started_at=started,
-            duration_ms=max(0, now - started),
-            outcome=_OUTCOMES[type(outcome)],
-            status_code=outcome.status_code,
-            detail=outcome.detail,
-        )
-        self._metrics.attempts.labels(delivery.channel.value, attempt.outcome.value).inc()
-        return Settlement(
-            delivery_id=delivery.id,
-            fence=leased.fence,
-            cause=cause,
-            reason=reason,
-            due_at=due_at,
-            attempt=attempt,
-            settled_at=now,
-        )
-
-    def _verdict(self, leased: Leased, outcome: Outcome, *, now: int) -> tuple[Cause, int | None, str]:
-        if isinstance(outcome, Accepted):
-            return Cause.ACCEPTED, None, ""
-        if isinstance(outcome, Refused):
-            return Cause.REFUSED, None, outcome.detail
-        delivery = leased.delivery
-        due_at = next_attempt(
-            self._schedules[delivery.channel],
-            delivery.attempts + 1,
-            now=now,
-            jitter=self._dice(),
-            retry_after_ms=outcome.retry_after_ms,
-        )
-        if due_at is None:
-            return Cause.EXHAUSTED, None, f"every attempt was used up; the last: {outcome.detail}"
-        if delivery.expires_at is not None and due_at >= delivery.expires_at:
-            return Cause.EXPIRED, None, f"its time passes before the next attempt; the last: {outcome.detail}"
-        return Cause.DEFERRED, due_at, outcome.detail
-
-    async def _commit(self, leased: Leased, settlement: Settlement, *, leased_until: int) -> None:
-        while True:
-            try:
-                (kept,) = await self._store.settle([settlement])
-                break
-            except TidingsError as error:
-                log.warning(events.STORE_UNAVAILABLE, delivery=leased.delivery.id, error=str(error))
-            if self._clock() >= leased_until:
-                # The lease has lapsed and another try follows under the same id: better twice than never.
-                return
-            await asyncio.sleep(_PAUSE_SECONDS)
-        if kept:
-            self._report(leased, settlement)
-        else:
-            log.warning(events.DELIVERY_LEASE_LOST, delivery=leased.delivery.id, fence=leased.fence)
-
-    def _report(self, leased: Leased, settlement: Settlement) -> None:
-        delivery = leased.delivery
-        fields = {"delivery": delivery.id, "channel": delivery.channel.value, "rule": delivery.rule_id}
-        state = MOVES[State.SENDING, settlement.cause]
-        if state in (State.WAITING, State.HELD):
-            if settlement.attempt is not None:
-                log.warning(
-                    events.DELIVERY_DEFERRED, **fields, attempt=settlement.attempt.number, retry_at=settlement.due_at
-                )
-            return
-        self._metrics.ended.labels(delivery.channel.value, state.value).inc()
-        if state is State.DELIVERED:
-            seconds = (settlement.settled_at - delivery.created_at) / 1000
-            self._metrics.delivery_seconds.labels(delivery.channel.value).observe(max(0.0, seconds))
-        log.info(events.DELIVERY_ENDED, **fields, state=state.value)
+        return settle_untried(leased, Cause.RELEASED, "given back at a stop", now=now, due_at=now)
 
 
-_OUTCOMES: Mapping[type[Outcome], Cause] = {
-    Accepted: Cause.ACCEPTED,
-    Deferred: Cause.DEFERRED,
-    Refused: Cause.REFUSED,
-}
+@contextlib.asynccontextmanager
+async def _background(work: Coroutine[Any, Any, _T], *, name: str) -> AsyncIterator[asyncio.Task[_T]]:
+    """Run a task beside the block; it ends with the block."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

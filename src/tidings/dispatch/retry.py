@@ -1,10 +1,10 @@
 """When to try again: schedules, jitter and the far side's wishes, as pure functions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from tidings.model import Channel
+from tidings.model import Channel, Endpoint
 
 _SECOND: Final = 1_000
 _MINUTE: Final = 60 * _SECOND
@@ -53,6 +53,13 @@ SCHEDULES: Final[Mapping[Channel, RetryPolicy]] = {
     ),
 }
 """Webhooks: the example schedule of Standard Webhooks. E-mail: denser at first, then RFC 5321's days."""
+
+
+def policy_for(schedule: RetryPolicy, endpoint: Endpoint | None) -> RetryPolicy:
+    """Return the channel's schedule, or the endpoint's own where it has one."""
+    if endpoint is None or endpoint.retry is None:
+        return schedule
+    return replace(schedule, pauses=endpoint.retry)
 
 
 def next_attempt(

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from tidings.documents import Document, Path, Report, validate
 from tidings.model import Brand, Endpoint, QuietHours, SecretRef, Secrets, Severity
-from tidings.rules.forms import read_clock_time, read_rate, read_zone
+from tidings.rules.forms import is_reference, read_clock_time, read_pause, read_rate, read_zone
 from tidings.rules.shapes import BrandsFile, BrandShape, EndpointShape, QuietHoursShape
 
 
@@ -83,18 +84,18 @@ class _Reader:
             else:
                 message = f"the brand has an endpoint {endpoint.name!r} already, in line {lines[endpoint.name]}"
                 self._report(document.problem((*at, "name"), code="duplicate-endpoint", message=message))
-            if endpoint.rate is not None:
-                self._warn(document, (*at, "rate"), "the rate of an endpoint is not kept yet")
-            if endpoint.ordering != "none":
-                self._warn(document, (*at, "ordering"), "the order of webhooks is not kept yet")
             self._check_secrets(document, at, endpoint)
 
     def _check_secrets(self, document: Document, path: Path, endpoint: EndpointShape) -> None:
-        for position, reference in enumerate(endpoint.secrets):
+        named: list[tuple[Path, str]] = [
+            ((*path, "secrets", position), reference) for position, reference in enumerate(endpoint.secrets)
+        ]
+        named += [((*path, "headers", name), value) for name, value in endpoint.headers.items() if is_reference(value)]
+        for at, reference in named:
             if self._secrets is not None and not self._secrets(SecretRef.parse(reference)):
                 self._report(
                     document.problem(
-                        (*path, "secrets", position),
+                        at,
                         code="missing-secret",
                         message=f"there is no secret {reference}",
                         hint=_cure(reference),
@@ -129,6 +130,7 @@ def _build(shape: BrandShape) -> Brand:
         locale=shape.locale,
         quiet_hours=_quiet_hours(shape.quiet_hours),
         endpoints=tuple(_endpoint(shape.org, each) for each in shape.endpoints),
+        weight=shape.weight,
     )
 
 
@@ -145,5 +147,13 @@ def _endpoint(org: int, shape: EndpointShape) -> Endpoint:
         url=shape.url,
         secrets=tuple(SecretRef.parse(each) for each in shape.secrets),
         rate=None if shape.rate is None else read_rate(shape.rate),
+        concurrency=shape.concurrency,
         ordering=shape.ordering,
+        headers=MappingProxyType({name: _header(value) for name, value in shape.headers.items()}),
+        retry=None if shape.retry is None else tuple(read_pause(each) for each in shape.retry),
+        certificate=shape.certificate,
     )
+
+
+def _header(value: str) -> str | SecretRef:
+    return SecretRef.parse(value) if is_reference(value) else value

@@ -23,6 +23,13 @@ _LONGEST_ADDRESS: Final = 254
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?")
 _RATE: Final = re.compile(r"([1-9][0-9]{0,6})/(s|m|h|d)")
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PAUSE: Final = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)")
+_LONGEST_PAUSE_MS: Final = 7 * 86_400_000
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,998}[\x21-\x7e])?")
+_OURS: Final = frozenset(
+    {"connection", "content-length", "content-type", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
+)
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]")
 _URL: Final = re.compile(r"[\x21-\x7e]{1,2000}")
@@ -117,6 +124,46 @@ def read_rate(text: str) -> Rate:
     """Return a checked rate."""
     count, _, unit = text.partition("/")
     return Rate(count=int(count), seconds=_SECONDS[unit])
+
+
+def pause(text: str) -> str:
+    """Check a pause between attempts such as ``5m``."""
+    found = _PAUSE.fullmatch(text)
+    if found is None or read_pause(text) > _LONGEST_PAUSE_MS:
+        hint = "write 5s, 10m, 2h or 1d, up to 7d"
+        raise PydanticCustomError("invalid-pause", "this is not a pause between attempts", {"hint": hint})
+    return text
+
+
+def read_pause(text: str) -> int:
+    """Return a checked pause in milliseconds."""
+    return int(text[:-1]) * int(_SECONDS[text[-1]] * 1000)
+
+
+def header_name(text: str) -> str:
+    """Check the name of a header that may be sent beside the standard ones."""
+    if not _HEADER.fullmatch(text):
+        hint = "use letters, digits and dashes, such as X-Api-Key"
+        raise PydanticCustomError("invalid-header", "this is not the name of a header", {"hint": hint, "on_key": True})
+    if text.lower().startswith("webhook-") or text.lower() in _OURS:
+        context = {"hint": "leave it out", "on_key": True}
+        raise PydanticCustomError("invalid-header", "this header is the gateway's own", context)
+    return text
+
+
+def header_value(text: str) -> str:
+    """Check the value of a header: visible text, or a reference to a secret."""
+    if is_reference(text):
+        return secret_reference(text)
+    if not _HEADER_VALUE.fullmatch(text):
+        hint = "use printable ASCII on one line, or a reference: env:NAME or file:PATH"
+        raise PydanticCustomError("invalid-header", "this is not the value of a header", {"hint": hint})
+    return text
+
+
+def is_reference(text: str) -> bool:
+    """Say whether a header's value is a reference to a secret, to be read where it is sent."""
+    return text.startswith(("env:", "file:"))
 
 
 def clock_time(text: str) -> str:

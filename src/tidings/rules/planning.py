@@ -59,7 +59,18 @@ def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)
                 customer_id=customer,
                 due_at=now,
                 expires_at=expires_at,
+                lane=_lane(brand, recipient, customer),
             )
+
+
+def _lane(brand: Brand, recipient: Recipient, customer: str | None) -> str | None:
+    """Name the order a webhook stands in: that of its customer at its endpoint, where the endpoint wants one."""
+    if recipient.kind is not RecipientKind.ENDPOINT or not customer:
+        return None
+    endpoint = brand.endpoint(recipient.name)
+    if endpoint is None or endpoint.ordering != "customer":
+        return None
+    return f"endpoint:{endpoint.name}/customer:{customer}"
 
 
 def _shortfall(action: EmailAction | WebhookAction, recipients: list[Recipient | None]) -> str:

@@ -26,9 +26,12 @@ from tidings.rules.forms import (
     address,
     clock_time,
     endpoint_url,
+    header_name,
+    header_value,
     is_address,
     locale,
     mailbox,
+    pause,
     rate,
     secret_reference,
     zone,
@@ -104,6 +107,9 @@ EndpointName = Annotated[StrictStr, AfterValidator(_endpoint_name)]
 EndpointUrl = Annotated[StrictStr, AfterValidator(endpoint_url)]
 SecretReference = Annotated[StrictStr, AfterValidator(secret_reference)]
 RateText = Annotated[StrictStr, AfterValidator(rate)]
+Pause = Annotated[StrictStr, AfterValidator(pause)]
+HeaderName = Annotated[StrictStr, AfterValidator(header_name)]
+HeaderValue = Annotated[StrictStr, AfterValidator(header_value)]
 WebhookType = Annotated[StrictStr, AfterValidator(_webhook_type)]
 
 
@@ -243,8 +249,21 @@ class EndpointShape(Shape):
         description="Signing secrets, newest first, each as env:NAME or file:PATH."
     )
     rate: RateText | None = Field(default=None, description="Most webhooks in a time, such as 50/s, 600/m, 10000/h.")
+    concurrency: Annotated[StrictInt, Field(ge=1, le=256)] = Field(
+        default=16, description="Most webhooks under way at once."
+    )
     ordering: Literal["none", "customer"] = Field(
         default="none", description="customer keeps the order of each customer's webhooks."
+    )
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default_factory=dict,
+        description="Further headers: Name with a text, or with a secret as env:NAME or file:PATH.",
+    )
+    retry: Annotated[tuple[Pause, ...], _Filled] | None = Field(
+        default=None, description="Pauses between attempts, such as [5s, 5m, 1h]; the usual schedule when absent."
+    )
+    certificate: Text | None = Field(
+        default=None, description="Path of a client certificate for mutual TLS: PEM, its key in the same file."
     )
 
 
@@ -261,6 +280,9 @@ class BrandShape(Shape):
         default=None, description="Local hours in which customers are left alone."
     )
     endpoints: tuple[EndpointShape, ...] = Field(default=(), description="Webhook addresses.")
+    weight: Annotated[StrictInt, Field(ge=1, le=100)] = Field(
+        default=1, description="Share of the gateway while other brands have messages waiting too."
+    )
 
 
 class BrandsFile(Shape):

@@ -48,6 +48,28 @@ class Metrics:
             buckets=_LATENCY,
             registry=self.registry,
         )
+        self.held = Counter(
+            "tidings_deliveries_held",
+            "Times a delivery was kept back for its endpoint: by its rate, because it was busy, by its breaker, or "
+            "because it asked for a pause.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.under_way = Gauge(
+            "tidings_deliveries_under_way", "Deliveries being sent at this moment.", registry=self.registry
+        )
+        self.endpoint_breaker = Gauge(
+            "tidings_endpoint_breaker",
+            "State of the breaker of an endpoint of the rulebook that has failed: 0 closed, 1 probing, 2 open.",
+            ["org", "endpoint"],
+            registry=self.registry,
+        )
+        self.endpoints_disabled = Counter(
+            "tidings_endpoints_disabled",
+            "Endpoints disabled, because they said that they are gone or because they failed for too long.",
+            ["why"],
+            registry=self.registry,
+        )
         self.backlog = Gauge(
             "tidings_deliveries_open", "Deliveries that have not ended, by state.", ["state"], registry=self.registry
         )

@@ -1,0 +1,126 @@
+"""Hands one message to one relay over its pool, and keeps account of how the relay fares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.channels.answers import smtp_outcome
+from tidings.channels.compose import Composed
+from tidings.channels.relay_health import DEFAULT_POLICY, HEALTHY, HealthPolicy, after_failure, while_tried
+from tidings.channels.settings import EmailSettings
+from tidings.channels.smtp_connection import ConnectionLost, RelayUnavailable, Reply, SmtpConnection
+from tidings.channels.smtp_pool import Connect, SmtpPool
+from tidings.model import Outcome
+
+Clock = Callable[[], float]
+
+_WANTS_LOGIN: Final = frozenset({530, 534, 535, 538})
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a message has come, for the case that its connection breaks."""
+
+    verb: str = "waiting for a connection"
+    reused: bool = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the relay was told of the message."""
+        return self.verb != "waiting for a connection"
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the relay may have the message without our knowing."""
+        return self.verb == "DATA"
+
+
+class SmtpRelay:
+    """One relay: its pool, and whether it is set aside. ``clock`` gives seconds and never goes back."""
+
+    def __init__(
+        self, connect: Connect, settings: EmailSettings, *, clock: Clock, policy: HealthPolicy = DEFAULT_POLICY
+    ) -> None:
+        self._connect = connect
+        self._clock = clock
+        self._policy = policy
+        self._health = HEALTHY
+        self._pool = SmtpPool(self._connect_unless_aside, settings)
+
+    @property
+    def seconds_aside(self) -> float:
+        """For how long the relay is still set aside; 0: it may be used."""
+        return max(self._health.aside_until - self._clock(), 0.0)
+
+    def note_try(self) -> None:
+        """Note that a message is about to go to the relay, which is not set aside."""
+        self._health = while_tried(self._health, self._policy, now=self._clock())
+
+    def note_failure(self) -> None:
+        """Note that the relay could not be reached, did not let us in or hung up."""
+        self._health = after_failure(self._health, self._policy, now=self._clock())
+
+    async def close(self) -> None:
+        """Take leave of the relay."""
+        await self._pool.close()
+
+    async def _connect_unless_aside(self) -> SmtpConnection:
+        """Connect; a message that waited its turn while others failed fails with them, without a try of its own."""
+        if self.seconds_aside and not self._health.is_tried:
+            raise RelayUnavailable(
+                f"relay: set aside for {self.seconds_aside:.0f} s after {self._health.failures} failures"
+            )
+        return await self._connect()
+
+    async def deliver(self, message: Composed, progress: Progress, *, most_to_domain: int | None) -> Outcome:
+        """Offer the message; raise ConnectionLost or RelayUnavailable when the relay does not answer to it.
+
+        A message that met a pooled connection gone stale goes out at once over a fresh one.
+        """
+        progress.verb, progress.reused = "waiting for a connection", False
+        try:
+            return await self._offer(message, progress, most_to_domain, fresh=False)
+        except ConnectionLost:
+            if not progress.reused or progress.is_in_doubt:
+                raise
+        return await self._offer(message, progress, most_to_domain, fresh=True)
+
+    async def _offer(
+        self, message: Composed, progress: Progress, most_to_domain: int | None, *, fresh: bool
+    ) -> Outcome:
+        async with self._pool.connection(fresh=fresh) as connection:
+            if most_to_domain is not None:
+                connection.carried_to[message.domain] += 1
+                connection.is_worn = connection.carried_to[message.domain] >= most_to_domain
+            outcome = await _converse(connection, message, progress)
+        self._health = HEALTHY
+        return outcome
+
+
+async def _converse(connection: SmtpConnection, message: Composed, progress: Progress) -> Outcome:
+    """Offer the message on this connection; an answer other than yes ends it there and then."""
+    progress.reused = connection.carried > 0
+    connection.carried += 1
+    connection.in_transaction = True
+    size = (b"SIZE=%d" % len(message.content),) if connection.takes_size else ()
+    sender, recipient = message.sender.encode("ascii"), message.recipient.encode("ascii")
+    for verb, words in (
+        ("MAIL", (b"MAIL", b"FROM:<" + sender + b">", *size)),
+        ("RCPT", (b"RCPT", b"TO:<" + recipient + b">")),
+    ):
+        progress.verb = verb
+        reply = await connection.command(*words)
+        if not reply.is_positive:
+            return _not_taken(reply, verb)
+    progress.verb = "DATA"
+    reply = await connection.data(message.content)
+    connection.in_transaction = not reply.is_positive
+    return smtp_outcome(*reply, verb="DATA")
+
+
+def _not_taken(reply: Reply, verb: str) -> Outcome:
+    outcome = smtp_outcome(*reply, verb=verb)
+    if reply.code in _WANTS_LOGIN:
+        # what the relay says of our login it says to every message
+        raise RelayUnavailable(outcome.detail, code=reply.code)
+    return outcome

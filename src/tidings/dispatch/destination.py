@@ -1,0 +1,235 @@
+"""Where deliveries go: an endpoint, or the e-mail relay, with its gates, its limits and what waits for it here.
+
+Pure: no loop and no clock. What waits in memory is no more than can go within a moment; the rest is given a
+time to come back and waits in the store, so that neither a long backlog nor a dead endpoint costs the others
+room.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tidings.dispatch.breaker import BreakerState, CircuitBreaker
+from tidings.dispatch.health import EndpointHealth
+from tidings.dispatch.limits import Bookings, Pace, RateLimiter
+from tidings.model import Deferred, Endpoint, Outcome
+from tidings.store import Leased
+
+Kind = Literal["rate", "busy", "breaker", "asked"]
+"""What holds a delivery: the endpoint's rate, its pace, its breaker, or its own Retry-After."""
+
+_HORIZON_MS: Final = 2_000
+"""What can go within this may wait in memory."""
+_SHORTEST_HOLD_MS: Final = 250
+_SLOW_MS: Final = 1_000
+"""An endpoint that takes longer to answer keeps to one half of the slots that all share."""
+_LONGEST_ASK_MS: Final = 300_000
+"""How long an endpoint's Retry-After keeps other deliveries from it at the most."""
+_ASKING: Final = frozenset({429, 503})
+
+
+class Job:
+    """A leased delivery on its way."""
+
+    __slots__ = ("destination", "leased", "lost", "probe", "until")
+
+    def __init__(self, leased: Leased, destination: "Destination", *, until: int) -> None:
+        self.leased = leased
+        self.destination = destination
+        self.until = until
+        """When the lease ends unless it is renewed."""
+        self.lost = False
+        """Whether another worker has taken it."""
+        self.probe = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A delivery must wait in the store."""
+
+    kind: Kind
+    reason: str
+    due_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A delivery must not be sent."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How things stand beyond one destination."""
+
+    crowded: bool = False
+    """Half of the slots that all share are taken."""
+    scarce: bool = False
+    """Half of what may be in hand is."""
+
+
+class Destination:
+    """One endpoint, or with ``breaker`` absent the e-mail relay."""
+
+    __slots__ = (
+        "_bookings", "_health", "_limiter", "_pace", "_paused_until", "_share", "breaker", "concurrency", "endpoint",
+        "label", "queue", "sending",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        concurrency: int,
+        share: int = 0,
+        breaker: CircuitBreaker | None = None,
+        health: EndpointHealth | None = None,
+    ) -> None:
+        self.label = label
+        """What reasons call it."""
+        self.concurrency = concurrency
+        self.breaker = breaker
+        self._share = share
+        """How many may wait here while there is memory."""
+        self._health = health
+        self.endpoint: Endpoint | None = None
+        """As the live rulebook has it; None for what it does not have."""
+        self.queue: deque[Job] = deque()
+        self.sending: dict[Job, int] = {}
+        """What is under way, oldest first, with the time it was started."""
+        self._limiter: RateLimiter | None = None
+        self._bookings = Bookings()
+        self._pace = Pace()
+        self._paused_until = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits here and nothing is under way."""
+        return not self.queue and not self.sending
+
+    def configure(self, endpoint: Endpoint) -> None:
+        """Take over the limits of the endpoint as it now reads."""
+        before = self.endpoint
+        self.endpoint = endpoint
+        self.concurrency = endpoint.concurrency
+        if before is None or before.rate != endpoint.rate:
+            self._limiter = None if endpoint.rate is None else RateLimiter(endpoint.rate)
+        if before is not None and before.url != endpoint.url:
+            self.forgive()
+
+    def forgive(self) -> None:
+        """Forget what keeps deliveries from it, save its limits: it is another one now, or was mended."""
+        self._paused_until = 0
+        self._bookings.clear()
+        if self.breaker is not None:
+            self.breaker.succeeded(0)
+
+    def gate(self, now: int) -> Hold | Stop | None:
+        """Say what keeps every delivery from going there now."""
+        if self._health is not None and self._health.disabled_at is not None:
+            return Stop(
+                reason=f"{self.label} is disabled: {self._health.reason}; give it another url, or enable it, "
+                "then retry the delivery"
+            )
+        if now < self._paused_until:
+            return self._hold("asked", f"{self.label} asked for a pause", now, earliest=self._paused_until)
+        again_at = self.breaker.wait_until(now) if self.breaker is not None else None
+        if again_at is not None:
+            return self._hold("breaker", f"{self.label} fails, and is left alone for a while", now, earliest=again_at)
+        return None
+
+    def place(self, job: Job, now: int, load: Load) -> Hold | bool:
+        """Find room for a delivery that passed the gate: True to start it, False when it was queued, or a hold."""
+        in_line = self._must_line_up(job, now)
+        if not self.queue and not in_line and self.has_room(now, load):
+            return True
+        delay, interval = self._delay(now), self._interval(now)
+        if not in_line and (delay < _HORIZON_MS or self._may_wait_here(load)):
+            self.queue.append(job)
+            return False
+        if self._limiter is not None and interval == self._limiter.interval:
+            return self._hold("rate", f"the rate limit of {self.label}", now, earliest=now + delay)
+        return self._hold("busy", f"{self.label} is busy", now, earliest=now + delay)
+
+    def _may_wait_here(self, load: Load) -> bool:
+        """Say whether even a long wait is better spent here: while there is memory, and no rate sets the time."""
+        return self._limiter is None and not load.scarce and len(self.queue) < self._share
+
+    def has_room(self, now: int, load: Load) -> bool:
+        """Say whether one more may start now."""
+        under_way = len(self.sending)
+        if under_way >= self.concurrency or (self._limiter is not None and self._limiter.next_slot(now) > now):
+            return False
+        return not (load.crowded and under_way and self._answer_ms(now) >= _SLOW_MS)
+
+    def next_slot(self, now: int) -> int:
+        """Return when the rate lets the next one go."""
+        return now if self._limiter is None else self._limiter.next_slot(now)
+
+    def surplus(self, now: int) -> Job | None:
+        """Take the newest of what waits here if it could not go within the horizon any more."""
+        if self.queue and self._delay(now) > _HORIZON_MS:
+            return self.queue.pop()
+        return None
+
+    def hold_surplus(self, now: int) -> Hold:
+        """Say until when what ``surplus`` gave waits in the store."""
+        return self._hold("busy", f"{self.label} is busy", now, earliest=now + self._delay(now))
+
+    def start(self, job: Job, now: int) -> None:
+        """Count a delivery that goes."""
+        self.sending[job] = now
+        if self._limiter is not None:
+            self._limiter.take(now)
+        if self.breaker is not None:
+            job.probe = self.breaker.start()
+
+    def finish(self, job: Job, now: int, outcome: Outcome | None) -> None:
+        """Count what came of it; None when it was never tried."""
+        started = self.sending.pop(job)
+        if outcome is None:
+            if job.probe and self.breaker is not None:
+                self.breaker.abandon_probe()
+            return
+        self._pace.record(now - started)
+        if self.breaker is not None:
+            self._judge(self.breaker, job, now, outcome)
+
+    def _judge(self, breaker: CircuitBreaker, job: Job, now: int, outcome: Outcome) -> None:
+        if isinstance(outcome, Deferred):
+            if outcome.retry_after_ms and outcome.status_code in _ASKING:
+                self._paused_until = max(self._paused_until, now + min(outcome.retry_after_ms, _LONGEST_ASK_MS))
+            breaker.failed(now, probe=job.probe)
+            return
+        # A refusal is an answer too: somebody is there.
+        closes = breaker.state is not BreakerState.CLOSED
+        breaker.succeeded(now)
+        if closes:
+            self._bookings.clear()
+
+    def _hold(self, kind: Kind, reason: str, now: int, *, earliest: int) -> Hold:
+        earliest = max(earliest, now + _SHORTEST_HOLD_MS) if kind in ("rate", "busy") else earliest
+        return Hold(
+            kind=kind, reason=reason, due_at=self._bookings.book(earliest=earliest, interval=self._interval(now))
+        )
+
+    def _must_line_up(self, job: Job, now: int) -> bool:
+        """Whether it would overtake those who hold a time for the rate's slots to come."""
+        if self._limiter is None or not self._bookings.reach_beyond(now + _SHORTEST_HOLD_MS):
+            return False
+        delivery = job.leased.delivery
+        return delivery.due_at <= delivery.created_at
+
+    def _delay(self, now: int) -> int:
+        """Return how long one that is queued now would wait, milliseconds."""
+        return self.next_slot(now) - now + int(len(self.queue) * self._interval(now)) // 1000
+
+    def _interval(self, now: int) -> int:
+        """Return how far apart sends can be, microseconds: the rate's word, or the endpoint's own pace."""
+        own = int(self._answer_ms(now) * 1000 / self.concurrency)
+        return own if self._limiter is None else max(own, self._limiter.interval)
+
+    def _answer_ms(self, now: int) -> float:
+        oldest = next(iter(self.sending.values()), now)
+        return self._pace.milliseconds(now - oldest)

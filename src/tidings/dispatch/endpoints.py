@@ -1,0 +1,187 @@
+"""The endpoints that deliveries go to: found by name, configured by the live rulebook, remembered across restarts."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from tidings.dispatch.breaker import BreakerState, CircuitBreaker
+from tidings.dispatch.destination import Destination
+from tidings.dispatch.health import WORTH_KEEPING_MS, Ended, EndpointHealth
+from tidings.dispatch.settings import DispatchSettings
+from tidings.errors import TidingsError
+from tidings.model import Accepted, Delivery, Endpoint, Outcome
+from tidings.rulebook import Rulebook
+from tidings.store import Store
+from tidings.telemetry import Metrics, events, get_logger
+
+log = get_logger()
+
+OnDisabled = Callable[[Endpoint, str], Awaitable[None]]
+"""Told when an endpoint is disabled, and why."""
+
+Key = tuple[int, str]
+"""Organisation and name of an endpoint."""
+
+_GONE: Final = 410
+_DEFAULT_CONCURRENCY: Final = 16
+
+
+class Endpoints:
+    """Every endpoint that had something to do, with its limits, breaker and health.
+
+    An endpoint is used as the live rulebook has it, whichever revision decided a delivery: limits, secrets and a
+    new url count at once. One that the rulebook no longer has is used as it was.
+    """
+
+    def __init__(
+        self, *, store: Store, metrics: Metrics, settings: DispatchSettings, on_disabled: OnDisabled | None = None
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._settings = settings
+        self._on_disabled = on_disabled
+        self._rulebook: Rulebook | None = None
+        self._destinations: dict[Key, Destination] = {}
+        self._health: dict[Key, EndpointHealth] = {}
+        self._shown: dict[Key, BreakerState] = {}
+        self.weights: Mapping[int, int] = MappingProxyType({})
+        """Shares of brands that have another one than 1."""
+
+    async def restore(self) -> None:
+        """Read what the store remembers; raise StoreUnavailable."""
+        for state in await self._store.endpoint_states():
+            self._health[state.org_id, state.name] = EndpointHealth(state.org_id, state.name, state)
+
+    def use(self, rulebook: Rulebook) -> None:
+        """Take limits and urls from this rulebook from now on."""
+        if rulebook is self._rulebook:
+            return
+        self._rulebook = rulebook
+        brands = rulebook.rules.brands
+        self.weights = MappingProxyType({org: brand.weight for org, brand in brands.items() if brand.weight != 1})
+        for key in set(self._destinations) | set(self._health):
+            endpoint = _find(rulebook, key)
+            if endpoint is None:
+                self._let_go(key)
+            else:
+                self._configure(key, endpoint)
+
+    def destination(self, delivery: Delivery) -> Destination:
+        """Return where a webhook goes."""
+        key = (delivery.org_id, delivery.recipient.name)
+        return self._destinations.get(key) or self._add(key)
+
+    def destinations(self) -> list[Destination]:
+        """Return every endpoint that had something to do."""
+        return list(self._destinations.values())
+
+    def enable(self, org_id: int, name: str) -> bool:
+        """Put a disabled endpoint back into use; False when it was not disabled. ``save`` makes it last."""
+        health = self._health.get((org_id, name))
+        if health is None or health.disabled_at is None:
+            return False
+        health.enable()
+        if (org_id, name) in self._destinations:
+            self._destinations[org_id, name].forgive()
+        return True
+
+    async def record(self, endpoint: Endpoint, outcome: Outcome, *, now: int) -> None:
+        """Follow how an endpoint does, and disable it when it is gone or has failed for too long."""
+        key = (endpoint.org_id, endpoint.name)
+        self._show_breaker(key)
+        health = self._health.get(key)
+        if isinstance(outcome, Accepted):
+            if health is not None and health.failing_since is not None:
+                health.succeeded()
+                await self._keep(health, now)
+            return
+        if health is None or health.disabled_at is not None:
+            return
+        health.failed(now)
+        if outcome.status_code == _GONE:
+            await self._disable(endpoint, "gone", "it answered 410 Gone", now)
+        elif health.is_worn_out(now, after=int(self._settings.disable_after * 1000)):
+            await self._disable(
+                endpoint, "failing", f"it has failed for too long, the last time: {outcome.detail}", now
+            )
+        else:
+            await self._keep(health, now)
+
+    async def save(self, now: int, *, leaving: bool = False) -> None:
+        """Let the store remember whatever it does not yet; what it cannot take is tried again with the next call.
+
+        ``leaving`` says that this is the last call, which keeps even what has only just begun.
+        """
+        for health in list(self._health.values()):
+            if not await self._keep(health, now, leaving=leaving):
+                return
+
+    async def _keep(self, health: EndpointHealth, now: int, *, leaving: bool = False) -> bool:
+        state = health.to_store(now, at_least=0 if leaving else WORTH_KEEPING_MS)
+        if state is None:
+            return True
+        try:
+            await self._store.save_endpoint_state(state)
+        except TidingsError as error:
+            log.warning(events.STORE_UNAVAILABLE, error=str(error))
+            return False
+        health.kept(state)
+        return True
+
+    async def _disable(self, endpoint: Endpoint, why: Ended, reason: str, now: int) -> None:
+        health = self._health[endpoint.org_id, endpoint.name]
+        health.disable(now, reason, url=endpoint.url)
+        self._metrics.endpoints_disabled.labels(why).inc()
+        log.error(events.ENDPOINT_DISABLED, org_id=endpoint.org_id, endpoint=endpoint.name, why=why)
+        await self._keep(health, now)
+        if self._on_disabled is None:
+            return
+        try:
+            await self._on_disabled(endpoint, reason)
+        except Exception:
+            log.exception(events.ENDPOINT_DISABLED, org_id=endpoint.org_id, endpoint=endpoint.name, why=why)
+
+    def _add(self, key: Key) -> Destination:
+        health = self._health.setdefault(key, EndpointHealth(*key))
+        made = self._destinations[key] = Destination(
+            f"endpoint {key[1]}",
+            concurrency=_DEFAULT_CONCURRENCY,
+            share=self._settings.share,
+            breaker=CircuitBreaker(self._settings.breaker),
+            health=health,
+        )
+        endpoint = _find(self._rulebook, key)
+        if endpoint is not None:
+            self._configure(key, endpoint)
+        return made
+
+    def _configure(self, key: Key, endpoint: Endpoint) -> None:
+        health = self._health[key]
+        if health.disabled_at is not None and not health.was_disabled_at(endpoint.url):
+            health.enable()
+        if key in self._destinations:
+            self._destinations[key].configure(endpoint)
+
+    def _let_go(self, key: Key) -> None:
+        """Forget an endpoint that the rulebook no longer has, once nothing is under way; the store remembers."""
+        destination = self._destinations.get(key)
+        if destination is not None and destination.idle:
+            del self._destinations[key]
+            if self._health[key].disabled_at is None:
+                del self._health[key]
+        if self._shown.pop(key, None) is not None:
+            self._metrics.endpoint_breaker.remove(str(key[0]), key[1])
+
+    def _show_breaker(self, key: Key) -> None:
+        destination = self._destinations.get(key)
+        if destination is None or destination.breaker is None or destination.endpoint is None:
+            return
+        state = destination.breaker.state
+        if self._shown.get(key, BreakerState.CLOSED) is not state:
+            self._shown[key] = state
+            self._metrics.endpoint_breaker.labels(str(key[0]), key[1]).set(int(state))
+
+
+def _find(rulebook: Rulebook | None, key: Key) -> Endpoint | None:
+    brand = None if rulebook is None else rulebook.rules.brands.get(key[0])
+    return None if brand is None else brand.endpoint(key[1])

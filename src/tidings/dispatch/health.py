@@ -1,0 +1,85 @@
+"""How an endpoint has done over days, and when it is given up: pure, the hour is an argument."""
+
+import hashlib
+from typing import Final, Literal
+
+from tidings.store import EndpointState
+
+Ended = Literal["gone", "failing"]
+"""Why an endpoint was disabled: it said that it is gone, or it failed for too long."""
+
+WORTH_KEEPING_MS: Final = 60_000
+"""A run of failures shorter than this is not written down: an endpoint that flickers costs no writes."""
+_FEWEST_FAILURES: Final = 3
+
+
+class EndpointHealth:
+    """Follows one endpoint; ``stale`` says that the store remembers something else."""
+
+    __slots__ = ("_failures", "_org_id", "_stored", "disabled_at", "failing_since", "name", "reason")
+
+    def __init__(self, org_id: int, name: str, stored: EndpointState | None = None) -> None:
+        self._org_id = org_id
+        self.name = name
+        self._failures = 0
+        self._stored = stored
+        self.failing_since = stored.failing_since if stored else None
+        self.disabled_at = stored.disabled_at if stored else None
+        self.reason = stored.reason if stored else ""
+
+    def succeeded(self) -> None:
+        """Forget earlier failures."""
+        self.failing_since = None
+        self._failures = 0
+
+    def failed(self, now: int) -> None:
+        """Count a failure."""
+        self._failures += 1
+        if self.failing_since is None:
+            self.failing_since = now
+
+    def is_worn_out(self, now: int, *, after: int) -> bool:
+        """Say whether every attempt has failed for ``after`` milliseconds, and there were some."""
+        since = self.failing_since
+        return since is not None and now - since >= after and self._failures >= _FEWEST_FAILURES
+
+    def disable(self, now: int, reason: str, *, url: str) -> None:
+        """Give the endpoint up as it stands at this url."""
+        self.disabled_at = now
+        self.reason = f"{reason} {address_mark(url)}"
+
+    def enable(self) -> None:
+        """Put the endpoint back into use with a clean slate."""
+        self.succeeded()
+        self.disabled_at = None
+        self.reason = ""
+
+    def was_disabled_at(self, url: str) -> bool:
+        """Say whether it was at this url that the endpoint was given up."""
+        return self.reason.endswith(address_mark(url))
+
+    def to_store(self, now: int, *, at_least: int = WORTH_KEEPING_MS) -> EndpointState | None:
+        """Return what the store should remember, or None when it does already.
+
+        A run of failures that has lasted less than ``at_least`` milliseconds is not worth it.
+        """
+        lasting = self.failing_since is not None and now - self.failing_since >= at_least
+        known = self._stored is not None and self._stored.failing_since == self.failing_since
+        wanted = EndpointState(
+            org_id=self._org_id,
+            name=self.name,
+            failing_since=self.failing_since if lasting or known or self.disabled_at is not None else None,
+            disabled_at=self.disabled_at,
+            reason=self.reason,
+        )
+        remembered = self._stored or EndpointState(org_id=self._org_id, name=self.name)
+        return None if wanted == remembered else wanted
+
+    def kept(self, state: EndpointState) -> None:
+        """Note that the store remembers this now."""
+        self._stored = state
+
+
+def address_mark(url: str) -> str:
+    """Return what stands for a url in a reason: it tells urls apart and gives away none, for some hold tokens."""
+    return f"(address {hashlib.sha256(url.encode()).hexdigest()[:12]})"

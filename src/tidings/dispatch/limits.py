@@ -1,0 +1,72 @@
+"""How fast an endpoint may be sent to, and when what must wait may come back: pure, the hour is an argument.
+
+Times are epoch milliseconds; within, microseconds, so that rates above one a millisecond stay exact.
+"""
+
+from tidings.model import Rate
+
+_MICROSECONDS = 1_000
+_LONG_MS = 1_000
+"""A wait shorter than this says nothing yet: a connection may be in the making."""
+
+
+class RateLimiter:
+    """Spaces sends evenly: in no stretch of ``rate.seconds`` do more than ``rate.count`` go.
+
+    A generic cell rate algorithm without a burst; it remembers one number.
+    """
+
+    __slots__ = ("_free_at", "interval")
+
+    def __init__(self, rate: Rate) -> None:
+        self.interval = max(1, -int(-rate.seconds * 1_000_000 // rate.count))
+        """Microseconds from one send to the next, rounded up."""
+        self._free_at = 0
+
+    def next_slot(self, now: int) -> int:
+        """Return the earliest time from ``now`` on at which one may go."""
+        return max(now, self._free_at // _MICROSECONDS)
+
+    def take(self, at: int) -> None:
+        """Count one that goes at a time that ``next_slot`` allows."""
+        self._free_at = max(self._free_at, at * _MICROSECONDS) + self.interval
+
+
+class Bookings:
+    """Gives deliveries that cannot go yet a time each to come back, spaced so that they find room when they do."""
+
+    __slots__ = ("_free_at",)
+
+    def __init__(self) -> None:
+        self._free_at = 0
+
+    def book(self, *, earliest: int, interval: int) -> int:
+        """Return a time not before ``earliest``, ``interval`` microseconds after the last one given."""
+        at = max(self._free_at, earliest * _MICROSECONDS)
+        self._free_at = at + interval
+        return -(-at // _MICROSECONDS)
+
+    def reach_beyond(self, at: int) -> bool:
+        """Say whether somebody is booked for a time after ``at``."""
+        return self._free_at > at * _MICROSECONDS
+
+    def clear(self) -> None:
+        """Forget what was given; those who hold a time come back at it all the same."""
+        self._free_at = 0
+
+
+class Pace:
+    """How long an endpoint takes to answer: a running mean, or longer while what is under way waits for long."""
+
+    __slots__ = ("_mean",)
+
+    def __init__(self) -> None:
+        self._mean = 1.0
+
+    def record(self, milliseconds: int) -> None:
+        """Take one answer into account."""
+        self._mean += (milliseconds - self._mean) * 0.125
+
+    def milliseconds(self, waited: int = 0) -> float:
+        """Return the time an answer takes, given that the oldest send under way has ``waited`` that long."""
+        return max(self._mean, waited) if waited >= _LONG_MS else self._mean

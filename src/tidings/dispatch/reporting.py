@@ -1,0 +1,63 @@
+"""What dispatch tells operators: a metric for everything, a log line for what is out of the ordinary."""
+
+from typing import Final
+
+from prometheus_client import Counter
+
+from tidings.model import MOVES, Channel, State
+from tidings.store import Leased, Settlement
+from tidings.telemetry import Metrics, events, get_logger
+
+log = get_logger()
+
+
+class Reporter:
+    """Counts attempts and endings, and logs those that went badly."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._counters: dict[tuple[Counter, str, str], Counter] = {}
+        """Labelled counters at hand: finding one by its labels costs more than counting."""
+        self._seconds = {each.value: metrics.delivery_seconds.labels(each.value) for each in Channel}
+
+    def settled(self, leased: Leased, settlement: Settlement) -> None:
+        """Tell of a settlement that was kept; what was delivered is counted and not worth a line."""
+        channel = leased.delivery.channel.value
+        attempt = settlement.attempt
+        if attempt is not None:
+            self._count(self._metrics.attempts, channel, attempt.outcome.value)
+        state = _NEXT[settlement.cause]
+        if state is State.DELIVERED:
+            self._count(self._metrics.ended, channel, state.value)
+            seconds = (settlement.settled_at - leased.delivery.created_at) / 1000
+            self._seconds[channel].observe(max(0.0, seconds))
+        elif state in (State.WAITING, State.HELD):
+            if attempt is not None:
+                log.warning(
+                    events.DELIVERY_DEFERRED,
+                    **_fields(leased),
+                    attempt=attempt.number,
+                    status=attempt.status_code,
+                    retry_at=settlement.due_at,
+                )
+        else:
+            self._count(self._metrics.ended, channel, state.value)
+            log.info(events.DELIVERY_ENDED, **_fields(leased), state=state.value)
+
+    def lost(self, leased: Leased) -> None:
+        """Tell of a delivery that another worker has taken."""
+        log.warning(events.DELIVERY_LEASE_LOST, delivery=leased.delivery.id, fence=leased.fence)
+
+    def _count(self, counter: Counter, channel: str, what: str) -> None:
+        found = self._counters.get((counter, channel, what))
+        if found is None:
+            found = self._counters[counter, channel, what] = counter.labels(channel, what)
+        found.inc()
+
+
+def _fields(leased: Leased) -> dict[str, str]:
+    delivery = leased.delivery
+    return {"delivery": delivery.id, "channel": delivery.channel.value, "rule": delivery.rule_id}
+
+
+_NEXT: Final = {cause: to for (state, cause), to in MOVES.items() if state is State.SENDING}

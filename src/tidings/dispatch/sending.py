@@ -1,0 +1,75 @@
+"""From a leased delivery to what its channel says: find its rulebook, compose, send."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tidings.channels import EmailChannel, WebhookChannel
+from tidings.errors import NotFound
+from tidings.events.v1.event_pb2 import Event
+from tidings.model import Channel, Delivery, Email, Endpoint, Outcome, Refused
+from tidings.render import RenderError
+from tidings.rulebook import ComposeFailed, InvalidRulebook, Rulebook, Rulebooks, Unreachable, compose
+from tidings.store import Leased, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of an attempt, and the endpoint it went to; None for an e-mail and for what could not be composed."""
+
+    outcome: Outcome
+    endpoint: Endpoint | None = None
+
+
+class Sender:
+    """Sends one delivery. Every attempt composes the same bytes, with the rulebook that decided it."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        rulebooks: Rulebooks,
+        email: EmailChannel,
+        webhook: WebhookChannel,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._rulebooks = rulebooks
+        self._email = email
+        self._webhook = webhook
+        self._clock = clock
+
+    async def send(self, leased: Leased, endpoint: Endpoint | None) -> Sent | Unreachable:
+        """Compose and send.
+
+        Args:
+            leased: what to send.
+            endpoint: how the live rulebook has its endpoint; None: as the delivery's own rulebook has it.
+        """
+        delivery = leased.delivery
+        try:
+            rulebook = await self._rulebook(delivery.revision)
+            event = Event.FromString(leased.event)
+            contact = (
+                await self._store.get_contact(delivery.org_id, delivery.customer_id)
+                if delivery.channel is Channel.EMAIL and delivery.customer_id
+                else None
+            )
+            message = compose(rulebook, delivery, event, contact)
+        except (ComposeFailed, InvalidRulebook, NotFound, RenderError) as error:
+            return Sent(Refused(detail=str(error)))
+        if isinstance(message, Unreachable):
+            return message
+        if isinstance(message, Email):
+            return Sent(await self._email.send(message))
+        if endpoint is not None and message.endpoint is not endpoint:
+            message = replace(message, endpoint=endpoint)
+        return Sent(await self._webhook.send(message, now=self._clock()), message.endpoint)
+
+    async def _rulebook(self, revision: str) -> Rulebook:
+        current = self._rulebooks.current
+        return current if current.revision == revision else await self._rulebooks.get(revision)
+
+
+def has_expired(delivery: Delivery, now: int) -> bool:
+    """Say whether a delivery's time has passed."""
+    return delivery.expires_at is not None and now >= delivery.expires_at

@@ -1,0 +1,94 @@
+"""Settling in batches: whatever ended while the store was busy goes to it in one call."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tidings.dispatch.destination import Job
+from tidings.errors import TidingsError
+from tidings.store import Settlement, Store
+from tidings.telemetry import events, get_logger
+
+log = get_logger()
+
+_PAUSE_SECONDS: Final = 0.5
+"""The pause before asking a store again that could not serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A delivery in hand, and how it is to be settled."""
+
+    job: Job
+    settlement: Settlement
+
+
+class Settler:
+    """Collects endings and commits them; one call to the store is under way at a time.
+
+    ``done`` is told of each that left our hands: with True when its settlement was kept.
+    """
+
+    def __init__(self, store: Store, *, clock: Callable[[], int], done: Callable[[Ending, bool], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._done = done
+        self._waiting: list[Ending] = []
+        self._work = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    def add(self, job: Job, settlement: Settlement) -> None:
+        """Settle this with the next call."""
+        self._waiting.append(Ending(job, settlement))
+        self._quiet.clear()
+        self._work.set()
+
+    async def run(self) -> None:
+        """Settle until cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                await self._settle(batch)
+            self._quiet.set()
+
+    async def flushed(self) -> None:
+        """Return once nothing waits to be settled."""
+        await self._quiet.wait()
+
+    async def _settle(self, batch: list[Ending]) -> None:
+        try:
+            kept = await self._store.settle([each.settlement for each in batch])
+        except TidingsError as error:
+            log.warning(events.STORE_UNAVAILABLE, error=str(error), settlements=len(batch))
+            await self._again(batch)
+        except Exception:
+            # A settlement that is not to the store's mind must not take the others with it.
+            log.exception(events.DELIVERY_FAULT, deliveries=[each.settlement.delivery_id for each in batch])
+            await self._one_by_one(batch)
+        else:
+            for ending, was_kept in zip(batch, kept, strict=True):
+                self._done(ending, was_kept)
+
+    async def _again(self, batch: list[Ending]) -> None:
+        """Keep what may still be settled for the next call.
+
+        The lease of the rest has lapsed, and another try follows under the same id: better twice than never.
+        """
+        await asyncio.sleep(_PAUSE_SECONDS)
+        now = self._clock()
+        for each in reversed(batch):
+            if each.job.until > now and not each.job.lost:
+                self._waiting.insert(0, each)
+            else:
+                self._done(each, False)  # noqa: FBT003 (the answer the store would give)
+
+    async def _one_by_one(self, batch: list[Ending]) -> None:
+        if len(batch) == 1:
+            self._done(batch[0], False)  # noqa: FBT003 (it is not settled: its lease lapses)
+            return
+        for each in batch:
+            await self._settle([each])
