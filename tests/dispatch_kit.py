@@ -122,10 +122,10 @@ async def open_desk(*rulebooks: Rulebook, path: Path | None = None) -> AsyncIter
     """Open a store, in memory unless a file is named, and have the last of the rulebooks live."""
     async with open_store("sqlite://" if path is None else f"sqlite:///{path}") as store:
 
-        async def no_archive(_: str) -> bytes | None:
+        async def no_past(_: str) -> Rulebook | None:
             return None
 
-        books = Rulebooks(rulebooks[0], read_archive=no_archive)
+        books = Rulebooks(rulebooks[0], read_past=no_past)
         for each in rulebooks[1:]:
             books.replace(each)
         yield Desk(store, books, Clock())

@@ -11,7 +11,7 @@ from smtp_kit import HANG, smtp_sink
 from tidings.channels import EmailSettings, open_email_channel
 from tidings.channels.settings import DomainLimits
 from tidings.channels.shaping import Held, Shaper
-from tidings.model import Accepted, Deferred
+from tidings.model import Accepted, Postponed
 
 
 def shaper(**domains: Mapping[str, Any]) -> Shaper:
@@ -94,7 +94,7 @@ def test_an_entry_takes_the_rest_from_the_default() -> None:
     assert shaping.limits("example.net") == DomainLimits(connections=10, rate=7.0)
 
 
-async def test_a_message_over_the_limit_is_deferred_untried_and_another_domain_is_not() -> None:
+async def test_a_message_over_the_limit_is_postponed_and_another_domain_is_not() -> None:
     domains = {"example.com": DomainLimits(connections=1)}
     async with smtp_sink() as sink:
         settings = EmailSettings(
@@ -112,7 +112,7 @@ async def test_a_message_over_the_limit_is_deferred_untried_and_another_domain_i
             await asyncio.gather(slow, return_exceptions=True)
             after = await channel.send(an_email(delivery_id="dlv_after"))
     detail = "shaped: example.com has 1 under way, its limit in email.domains"
-    assert held == Deferred(detail=detail, retry_after_ms=100)
+    assert held == Postponed(detail=detail, wait_ms=100)
     assert [type(other), type(after)] == [Accepted, Accepted]
 
 

@@ -14,7 +14,7 @@ from smtp_kit import DROP, HANG, Answer, SmtpSink, smtp_sink
 from tidings.channels import EmailChannel, EmailSettings, open_email_channel
 from tidings.channels.smtp import SmtpSender
 from tidings.errors import InvalidConfiguration
-from tidings.model import Accepted, Deferred, Outcome, Refused
+from tidings.model import Accepted, Attempted, Deferred, Refused
 
 ACCEPTED = Accepted(status_code=250, detail="2.0.0 taken")
 UNSHAPED = {"default": {"connections": None, "rate": None}}
@@ -145,7 +145,7 @@ async def test_one_refused_recipient_harms_no_other() -> None:
         ),
     ],
 )
-async def test_an_answer_decides_what_becomes_of_the_message(verb: str, answer: str, outcome: Outcome) -> None:
+async def test_an_answer_decides_what_becomes_of_the_message(verb: str, answer: str, outcome: Attempted) -> None:
     """A synchronous 5xx ends the delivery; peers lose it."""
     async with smtp_sink() as sink, channel_to(sink) as channel:
         sink.script(verb, answer)

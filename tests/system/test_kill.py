@@ -73,5 +73,5 @@ def _make_due(database: Path) -> None:
     import sqlite3
 
     with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE delivery SET wake_at = 0 WHERE state = 'waiting'")
+        connection.execute("UPDATE delivery SET wake_at = 0 WHERE state IN ('waiting', 'held')")
     connection.close()

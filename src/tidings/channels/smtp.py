@@ -10,7 +10,7 @@ connection gone stale goes out at once over a fresh one.
 in, or hangs up before DATA, the next one gets it within the same attempt. What a relay answers to a message is
 the message's own fate and is asked of no other relay, be it 4xx or 5xx.
 
-**Shaping.** A message that its recipient's domain has no room for is Deferred to the slot it was given, untried.
+**Shaping.** A message that its recipient's domain has no room for is Postponed to the slot it was given, untried.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from tidings.channels.settings import EmailSettings
 from tidings.channels.shaping import Shaper
 from tidings.channels.smtp_connection import ConnectionLost, RelayUnavailable
 from tidings.channels.smtp_relay import Clock, Progress, SmtpRelay
-from tidings.model import Deferred, Email, Outcome, Refused
+from tidings.model import Deferred, Email, Outcome, Postponed, Refused
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class SmtpSender:
         began = self._clock()
         held = self._shaper.enter(message.domain, now=began)
         if held:
-            return Deferred(detail=shorten(f"shaped: {held.why}"), retry_after_ms=_milliseconds(held.wait))
+            return Postponed(detail=shorten(f"shaped: {held.why}"), wait_ms=_milliseconds(held.wait))
         try:
             signed = await self._signer.sign(message, date=email.date)
             return await self._attempt(_Attempt(signed))
@@ -95,12 +95,9 @@ class SmtpSender:
                 break
         return failure or self._all_aside()
 
-    def _all_aside(self) -> Deferred:
+    def _all_aside(self) -> Postponed:
         wait = min(relay.seconds_aside for relay in self._relays)
-        return Deferred(
-            detail="relay: every relay is set aside after failures in a row",
-            retry_after_ms=_milliseconds(wait),
-        )
+        return Postponed(detail="relay: every relay is set aside after failures in a row", wait_ms=_milliseconds(wait))
 
 
 def _milliseconds(seconds: float) -> int:

@@ -93,6 +93,11 @@ MEANINGS: Final[Mapping[str, str]] = {
     "invalid-path": (
         "What `set` changes is not a path: names with dots between them, and positions in lists in brackets."
     ),
+    "invalid-header": (
+        "This header cannot be sent: its name or value has a character that headers do not have, or it is one that the "
+        "gateway sets itself."
+    ),
+    "invalid-pause": "This is not a pause between attempts, which is a number and `s`, `m`, `h` or `d`, up to a week.",
     "invalid-rate": "This is not a rate, which is a number, a stroke, and `s`, `m`, `h` or `d`.",
     "invalid-time": "This is not a time of day, which is written with two digits for hours and two for minutes.",
     "invalid-type": (

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from tidings.dispatch.breaker import BreakerState, CircuitBreaker
 from tidings.dispatch.health import EndpointHealth
 from tidings.dispatch.limits import Bookings, Pace, RateLimiter
-from tidings.model import Deferred, Endpoint, Outcome
+from tidings.model import Attempted, Deferred, Endpoint
 from tidings.store import Leased
 
 Kind = Literal["rate", "busy", "breaker", "asked"]
@@ -185,7 +185,7 @@ class Destination:
         if self.breaker is not None:
             job.probe = self.breaker.start()
 
-    def finish(self, job: Job, now: int, outcome: Outcome | None) -> None:
+    def finish(self, job: Job, now: int, outcome: Attempted | None) -> None:
         """Count what came of it; None when it was never tried."""
         started = self.sending.pop(job)
         if outcome is None:
@@ -196,7 +196,7 @@ class Destination:
         if self.breaker is not None:
             self._judge(self.breaker, job, now, outcome)
 
-    def _judge(self, breaker: CircuitBreaker, job: Job, now: int, outcome: Outcome) -> None:
+    def _judge(self, breaker: CircuitBreaker, job: Job, now: int, outcome: Attempted) -> None:
         if isinstance(outcome, Deferred):
             if outcome.retry_after_ms and outcome.status_code in _ASKING:
                 self._paused_until = max(self._paused_until, now + min(outcome.retry_after_ms, _LONGEST_ASK_MS))

@@ -22,7 +22,7 @@ from tidings.dispatch.settings import DispatchSettings
 from tidings.dispatch.settling import Ending, Settler
 from tidings.dispatch.verdict import Timing, settle_held, settle_outcome, settle_untried
 from tidings.errors import TidingsError
-from tidings.model import Cause, Channel, Deferred
+from tidings.model import Cause, Channel, Deferred, Postponed
 from tidings.rulebook import Rulebooks, Unreachable
 from tidings.store import Leased, Settlement, Store
 from tidings.telemetry import Metrics, events, get_logger
@@ -237,19 +237,24 @@ class Dispatcher:
             settlement = self._fault(leased, error, started)
         else:
             settlement = self._judge(leased, sent, started)
-        tried = sent if isinstance(sent, Sent) else None
-        wired = tried is not None and (tried.endpoint is not None or leased.delivery.channel is Channel.EMAIL)
         now = settlement.settled_at
-        job.destination.finish(job, now, tried.outcome if tried is not None and wired else None)
+        tried = sent if isinstance(sent, Sent) else None
+        outcome = None if tried is None or isinstance(tried.outcome, Postponed) else tried.outcome
+        endpoint = None if tried is None else tried.endpoint
+        wired = endpoint is not None or leased.delivery.channel is Channel.EMAIL
+        job.destination.finish(job, now, outcome if wired else None)
         self._settle(job, settlement)
-        if tried is not None and tried.endpoint is not None:
-            await self.endpoints.record(tried.endpoint, tried.outcome, now=now)
+        if endpoint is not None and outcome is not None:
+            await self.endpoints.record(endpoint, outcome, now=now)
         self._move_up(job.destination)
 
     def _judge(self, leased: Leased, sent: Sent | Unreachable, started: int) -> Settlement:
         now = self._clock()
         if isinstance(sent, Unreachable):
             return settle_untried(leased, Cause.SUPPRESSED, sent.reason, now=now)
+        if isinstance(sent.outcome, Postponed):
+            self._metrics.held.labels("shaped").inc()
+            return settle_held(leased, sent.outcome.detail, now=now, due_at=now + sent.outcome.wait_ms)
         policy = policy_for(self._schedules[leased.delivery.channel], sent.endpoint)
         timing = Timing(started=started, ended=now, jitter=self._dice())
         return settle_outcome(leased, sent.outcome, policy, timing)

@@ -9,7 +9,7 @@ from tidings.dispatch.destination import Destination
 from tidings.dispatch.health import WORTH_KEEPING_MS, Ended, EndpointHealth
 from tidings.dispatch.settings import DispatchSettings
 from tidings.errors import TidingsError
-from tidings.model import Accepted, Delivery, Endpoint, Outcome
+from tidings.model import Accepted, Attempted, Delivery, Endpoint
 from tidings.rulebook import Rulebook
 from tidings.store import Store
 from tidings.telemetry import Metrics, events, get_logger
@@ -85,7 +85,7 @@ class Endpoints:
             self._destinations[org_id, name].forgive()
         return True
 
-    async def record(self, endpoint: Endpoint, outcome: Outcome, *, now: int) -> None:
+    async def record(self, endpoint: Endpoint, outcome: Attempted, *, now: int) -> None:
         """Follow how an endpoint does, and disable it when it is gone or has failed for too long."""
         key = (endpoint.org_id, endpoint.name)
         self._show_breaker(key)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.dispatch.retry import RetryPolicy, next_attempt
-from tidings.model import Accepted, Attempt, Cause, Deferred, Outcome, Refused
+from tidings.model import Accepted, Attempt, Attempted, Cause, Deferred, Refused
 from tidings.store import Leased, Settlement
 
-OUTCOMES: Final[Mapping[type[Outcome], Cause]] = {
+OUTCOMES: Final[Mapping[type[Attempted], Cause]] = {
     Accepted: Cause.ACCEPTED,
     Deferred: Cause.DEFERRED,
     Refused: Cause.REFUSED,
@@ -45,7 +45,7 @@ def settle_held(leased: Leased, reason: str, *, now: int, due_at: int) -> Settle
     return settle_untried(leased, Cause.HELD, reason, now=now, due_at=due_at)
 
 
-def settle_outcome(leased: Leased, outcome: Outcome, policy: RetryPolicy, timing: Timing) -> Settlement:
+def settle_outcome(leased: Leased, outcome: Attempted, policy: RetryPolicy, timing: Timing) -> Settlement:
     """Turn what came of an attempt into a settlement that records it."""
     cause, due_at, reason = _verdict(leased, outcome, policy, timing)
     return Settlement(
@@ -66,7 +66,7 @@ def settle_outcome(leased: Leased, outcome: Outcome, policy: RetryPolicy, timing
     )
 
 
-def _verdict(leased: Leased, outcome: Outcome, policy: RetryPolicy, timing: Timing) -> tuple[Cause, int | None, str]:
+def _verdict(leased: Leased, outcome: Attempted, policy: RetryPolicy, timing: Timing) -> tuple[Cause, int | None, str]:
     if isinstance(outcome, Accepted):
         return Cause.ACCEPTED, None, ""
     if isinstance(outcome, Refused):

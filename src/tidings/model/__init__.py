@@ -18,7 +18,7 @@ from tidings.model.delivery import (
     State,
     delivery_id,
 )
-from tidings.model.message import Accepted, Deferred, Email, Outcome, Refused, WebhookCall
+from tidings.model.message import Accepted, Attempted, Deferred, Email, Outcome, Postponed, Refused, WebhookCall
 from tidings.model.problem import Problem, Severity, Source
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "MOVES",
     "Accepted",
     "Attempt",
+    "Attempted",
     "Brand",
     "Cause",
     "Channel",
@@ -36,6 +37,7 @@ __all__ = [
     "Endpoint",
     "Outcome",
     "PlannedDelivery",
+    "Postponed",
     "Problem",
     "QuietHours",
     "Rate",

@@ -62,5 +62,17 @@ class Refused:
     detail: str = ""
 
 
-Outcome = Accepted | Deferred | Refused
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postponed:
+    """Nothing was tried: it is not this message's turn yet. No attempt is recorded or used up."""
+
+    detail: str
+    wait_ms: int
+    """How long until it may be, counted from the answer."""
+
+
+Attempted = Accepted | Deferred | Refused
+"""What came of a try."""
+
+Outcome = Attempted | Postponed
 """What came of one attempt: a type, not a flag."""
