@@ -30,8 +30,10 @@ $(VENV)/.dev: $(BIN)/pip $(BUILT)
 demo: $(VENV)/.run ## Show events going in and messages coming out. ARGS=--stay leaves the gateway up.
 	$(BIN)/tidings demo $(ARGS)
 
+# More workers than cores: many tests wait for a process or a lease.
+WORKERS ?= 3
 test: $(VENV)/.test ## Run every test. ARGS goes to pytest.
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
 
 check: $(VENV)/.dev ## Everything CI checks: format, lint, types, import contracts, protos, tests.
 	$(BIN)/ruff format --check .

@@ -1,18 +1,19 @@
 """The one place that wires the gateway: in a straight line, closed in reverse."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from tidings.authoring import Evaluate, ExplainEvent, GivenRulebooks, Reloader, compile_folder, fingerprint
 from tidings.channels import open_email_channel, open_webhook_channel
 from tidings.config import Settings, read_secret
-from tidings.dispatch import Dispatcher
+from tidings.dispatch import Dispatcher, keep_retention
 from tidings.errors import InvalidConfiguration
 from tidings.intake import KeepingPolicy, Publish, PublishJson, TakeVendorBody, system_clock
+from tidings.model import Endpoint
 from tidings.rpc import DeliveryService, EventService, GrpcServer, RuleService, open_grpc_server
-from tidings.rulebook import ReadPast, Rulebook, Rulebooks, load, pack, unpack
+from tidings.rulebook import ReadPast, Rulebook, Rulebooks, alerts, endpoint_disabled, load, pack, unpack
 from tidings.store import Revision, Store, open_store
 from tidings.telemetry import Metrics
 from tidings.web import IntakeSettings, StatusPages, VendorIntake, open_http_server
@@ -85,6 +86,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         )
         email = await closing.enter_async_context(open_email_channel(settings.email, read_secret))
         webhook = await closing.enter_async_context(open_webhook_channel(settings.webhook, read_secret))
+        publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics)
         dispatcher = Dispatcher(
             store=store,
             rulebooks=rulebooks,
@@ -93,8 +95,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             metrics=metrics,
             clock=system_clock,
             settings=settings.dispatch,
+            on_disabled=_announcer(publish, rulebooks),
         )
-        publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics)
         events = EventService(publish, store, ExplainEvent(store=store, rulebooks=rulebooks))
         rules = _rule_service(rulebooks, reloader)
         deliveries = DeliveryService(store, clock=system_clock)
@@ -111,6 +113,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         stop = asyncio.Event()
         dispatching = asyncio.create_task(dispatcher.run(stop), name="dispatch")
         closing.push_async_callback(_finish, dispatching, stop)
+        upkeep = asyncio.create_task(keep_retention(store, settings.retention, clock=system_clock), name="retention")
+        closing.push_async_callback(_cancel, upkeep)
         if settings.reload.every:
             watching = asyncio.create_task(reloader.watch(every=settings.reload.every), name="rulebook watch")
             closing.push_async_callback(_cancel, watching)
@@ -141,6 +145,16 @@ def _vendor_intake(settings: IntakeSettings, publish: Publish, store: Store) -> 
     )
     take = TakeVendorBody(PublishJson(publish), store=store, keeping=keeping, clock=system_clock)
     return VendorIntake(settings, take=take, secrets=read_secret)
+
+
+def _announcer(publish: Publish, rulebooks: Rulebooks) -> Callable[[Endpoint, str], Awaitable[None]]:
+    async def announce(endpoint: Endpoint, reason: str) -> None:
+        now = system_clock()
+        event = endpoint_disabled(endpoint, reason, now=now)
+        brand = rulebooks.current.rules.brands.get(endpoint.org_id)
+        await publish.announce(event, alerts(brand, event, now=now) if brand else ())
+
+    return announce
 
 
 def _past_reader(store: Store) -> ReadPast:

@@ -36,7 +36,7 @@ def check(
     form: Annotated[
         Format, typer.Option("--format", help="How to print the problems; sarif is what code reviews read.")
     ] = Format.TEXT,
-    secrets: Annotated[bool, typer.Option(help="Check that every secret named is present on this machine.")] = False,  # noqa: FBT002 (an option of the command line)
+    secrets: Annotated[bool, typer.Option(help="Check that every secret named is present on this machine.")] = False,
 ) -> None:
     """Report every problem of a rulebook at once, each with its place and its cure.
 

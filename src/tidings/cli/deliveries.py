@@ -1,15 +1,34 @@
 """``tidings deliveries``: what became of the messages."""
 
 import asyncio
+import time
 from typing import Annotated, Any
 
 import typer
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.table import Table
 
-from tidings.cli.terminal import DEFAULT_TO, Format, FormatOption, To, gateway_channel, out, print_json, when
+from tidings.channels import parse_duration
+from tidings.cli.terminal import (
+    DEFAULT_TO,
+    PROBLEMS,
+    Format,
+    FormatOption,
+    Step,
+    To,
+    err,
+    fail,
+    gateway_channel,
+    out,
+    print_json,
+    progress,
+    when,
+)
 from tidings.gateway.v1 import delivery_service_pb2 as pb
 from tidings.gateway.v1.delivery_service_pb2_grpc import DeliveryServiceStub
 from tidings.model import State
+
+Since = Annotated[str | None, typer.Option(help="Only decided this long ago or later: 30m, 12h, 7d.")]
 
 deliveries = typer.Typer(no_args_is_help=True, help="What became of the messages.")
 
@@ -23,6 +42,8 @@ def list_(
     rule: Annotated[str, typer.Option(help="Only this rule's.")] = "",
     event: Annotated[str, typer.Option(help="Only this event's, by its id.")] = "",
     state: Annotated[list[State] | None, typer.Option(help="Only in this state; may be repeated.")] = None,
+    recipient: Annotated[str, typer.Option(help="Only to customer:ID, address:ADDRESS or endpoint:NAME.")] = "",
+    since: Since = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     form: FormatOption = Format.TEXT,
 ) -> None:
@@ -34,7 +55,9 @@ def list_(
         org_id=org,
         rule_id=rule,
         event_id=event,
-        states=[pb.DeliveryState.Value(f"DELIVERY_STATE_{each.name}") for each in state or ()],
+        states=_numbers(state),
+        recipient=recipient,
+        created_from=_ago(since),
     )
     found = asyncio.run(_collect(to, request, limit=limit))
     if form is Format.JSON:
@@ -72,6 +95,101 @@ def show(
     for attempt in record["history"]:
         table.add_row(*(str(value) for value in attempt.values()))
     out.print(table if found.attempts else "no attempts yet")
+
+
+@deliveries.command()
+def retry(
+    delivery: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Deliveries by identifier.")] = None,
+    to: To = DEFAULT_TO,
+    state: Annotated[list[State] | None, typer.Option(help="All in this state: dead, expired, suppressed …")] = None,
+    org: Annotated[int, typer.Option(help="Of these, only this organisation's.")] = 0,
+    rule: Annotated[str, typer.Option(help="Of these, only this rule's.")] = "",
+    event: Annotated[str, typer.Option(help="Of these, only this event's, by its id.")] = "",
+    recipient: Annotated[str, typer.Option(help="Of these, only to customer:ID, address:… or endpoint:NAME.")] = "",
+    since: Since = None,
+) -> None:
+    """Send deliveries that have ended once more: those named, or all in a state.
+
+    Example: tidings deliveries retry --state dead --org 50750 --since 2d
+    """
+    if bool(delivery) == bool(state):
+        fail("name deliveries, or give --state for all that ended so")
+    if delivery:
+        raise typer.Exit(asyncio.run(_retry_named(to, delivery)))
+    selection = pb.DeliverySelection(
+        org_id=org,
+        rule_id=rule,
+        event_id=event,
+        recipient=recipient,
+        states=_numbers(state),
+        created_from=_ago(since),
+    )
+    with progress("retrying", total=None) as step:
+        total = asyncio.run(_retry_all(to, selection, step))
+    err.print(f"{total} deliveries are on their way again", highlight=False)
+
+
+@deliveries.command()
+def cancel(
+    delivery: Annotated[str, typer.Argument(help="The delivery's identifier.")],
+    to: To = DEFAULT_TO,
+    reason: Annotated[str, typer.Option(help="Why; kept with the delivery.")] = "",
+) -> None:
+    """Call off a delivery that waits or is held.
+
+    Example: tidings deliveries cancel dlv_4n2x… --reason "the member has left"
+    """
+    cancelled = asyncio.run(_cancel(to, pb.CancelDeliveryRequest(delivery_id=delivery, reason=reason)))
+    err.print(f"{cancelled.delivery.id} is cancelled: {cancelled.delivery.reason}", highlight=False, markup=False)
+
+
+async def _retry_named(to: str, names: list[str]) -> int:
+    """Retry deliveries by name, with a line for each that could not be; return the exit code."""
+    async with gateway_channel(to) as channel:
+        answer = await DeliveryServiceStub(channel).RetryDeliveries(pb.RetryDeliveriesRequest(delivery_ids=names))
+    left = [each for each in answer.results if each.state != pb.DELIVERY_STATE_WAITING]
+    for each in left:
+        state = _STATES.get(pb.DeliveryState.Name(each.state))
+        err.print(
+            f"{each.delivery_id}: {f'is {state.value} and was left so' if state else 'there is no such delivery'}"
+        )
+    err.print(f"{answer.retried} deliveries are on their way again", highlight=False)
+    return PROBLEMS if left else 0
+
+
+async def _retry_all(to: str, selection: pb.DeliverySelection, step: Step) -> int:
+    total = 0
+    async with gateway_channel(to) as channel:
+        stub = DeliveryServiceStub(channel)
+        while True:
+            answer = await stub.RetryDeliveries(pb.RetryDeliveriesRequest(selection=selection))
+            total += answer.retried
+            step(answer.retried)
+            if not answer.more:
+                return total
+    return total
+
+
+async def _cancel(to: str, request: pb.CancelDeliveryRequest) -> pb.CancelDeliveryResponse:
+    async with gateway_channel(to) as channel:
+        return await DeliveryServiceStub(channel).CancelDelivery(request)
+
+
+def _numbers(states: list[State] | None) -> list[pb.DeliveryState.ValueType]:
+    return [pb.DeliveryState.Value(f"DELIVERY_STATE_{each.name}") for each in states or ()]
+
+
+def _ago(since: str | None) -> Timestamp | None:
+    """Read how far back: ``2d`` is two days ago."""
+    if since is None:
+        return None
+    try:
+        seconds = parse_duration(since)
+    except ValueError as error:
+        fail(f"--since: {error}")
+    moment = Timestamp()
+    moment.FromMilliseconds(int((time.time() - seconds) * 1000))
+    return moment
 
 
 async def _collect(to: str, request: pb.ListDeliveriesRequest, *, limit: int) -> list[pb.Delivery]:

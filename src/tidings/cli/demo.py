@@ -42,7 +42,7 @@ def shipped_rules() -> Path:
 
 
 def demo(
-    stay: Annotated[bool, typer.Option("--stay", help="Leave the gateway up afterwards, until Ctrl-C.")] = False,  # noqa: FBT002 (an option of the command line)
+    stay: Annotated[bool, typer.Option("--stay", help="Leave the gateway up afterwards, until Ctrl-C.")] = False,
 ) -> None:
     """Start a gateway, publish sample events over gRPC, and show what was decided and delivered.
 

@@ -24,7 +24,7 @@ def list_(
     to: To = DEFAULT_TO,
     org: Annotated[int | None, typer.Option(help="Only this organisation's.")] = None,
     name: Annotated[str, typer.Option(help="Only events of this name.")] = "",
-    rejected: Annotated[bool, typer.Option("--rejected", help="Vendors' bodies that could not be used.")] = False,  # noqa: FBT002 (an option of the command line)
+    rejected: Annotated[bool, typer.Option("--rejected", help="Vendors' bodies that could not be used.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     form: FormatOption = Format.TEXT,
 ) -> None:

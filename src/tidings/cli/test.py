@@ -42,7 +42,7 @@ def _percent(text: str) -> Fraction:
 
 def run_cases(
     rules: Annotated[Path, typer.Argument(help="The rulebook's folder.")],
-    coverage: Annotated[bool, typer.Option("--coverage", help="Show which rules and clauses are exercised.")] = False,  # noqa: FBT002 (an option of the command line)
+    coverage: Annotated[bool, typer.Option("--coverage", help="Show which rules and clauses are exercised.")] = False,
     min_coverage: Annotated[
         Fraction | None,
         typer.Option(parser=_percent, metavar="N", help="Fail below so many per cent of rules, or of clauses."),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tidings.channels import Duration, EmailSettings, WebhookSettings
-from tidings.dispatch import DispatchSettings
+from tidings.dispatch import DispatchSettings, RetentionSettings
 from tidings.errors import InvalidConfiguration
 from tidings.rpc import GrpcSettings
 from tidings.telemetry import Form, Level
@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     email: EmailSettings = Field(default_factory=EmailSettings)
     webhook: WebhookSettings = Field(default_factory=WebhookSettings)
     dispatch: DispatchSettings = Field(default_factory=DispatchSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     reload: ReloadSettings = Field(default_factory=ReloadSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 

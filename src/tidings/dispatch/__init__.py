@@ -8,6 +8,7 @@ from tidings.dispatch.breaker import BreakerState, CircuitBreaker
 from tidings.dispatch.dispatcher import Dispatcher
 from tidings.dispatch.endpoints import OnDisabled
 from tidings.dispatch.limits import RateLimiter
+from tidings.dispatch.retention import RetentionSettings, keep_retention, purge_all
 from tidings.dispatch.retry import SCHEDULES, RetryPolicy, next_attempt
 from tidings.dispatch.settings import BreakerSettings, DispatchSettings
 
@@ -20,6 +21,9 @@ __all__ = [
     "Dispatcher",
     "OnDisabled",
     "RateLimiter",
+    "RetentionSettings",
     "RetryPolicy",
+    "keep_retention",
     "next_attempt",
+    "purge_all",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tidings.errors import EventIdReused, InvalidEvent, TidingsError
 from tidings.events import content_digest, customer_id, derive_event_id, event_name, validate
 from tidings.events.v1.event_pb2 import Event
+from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebooks
 from tidings.rules import Decision, decide
 from tidings.store import Publication, Recorded, RecordResult, Store, StoredEvent
@@ -71,6 +72,15 @@ class Publish:
                 each if isinstance(each, InvalidEvent) else self._answer(each.event, next(results)) for each in prepared
             ]
 
+    async def announce(self, event: Event, deliveries: Sequence[PlannedDelivery]) -> None:
+        """Record an event of the gateway's own with its deliveries; no rule is asked.
+
+        Raises:
+            StoreUnavailable, Overloaded: nothing was kept.
+        """
+        stored = self._store_event(event, content_digest(event), now=self._clock(), matched=())
+        await self._store.record([Publication(event=stored, deliveries=tuple(deliveries))])
+
     def _prepare(self, event: Event) -> Publication | InvalidEvent:
         if violations := validate(event):
             self._metrics.events.labels("invalid").inc()
@@ -83,18 +93,22 @@ class Publish:
         rulebook = self._rulebooks.current
         decision = decide(rulebook.rules, event, event_id=event.event_id, now=now)
         self._count(decision, event)
-        stored = StoredEvent(
+        matched = tuple(match.rule_id for match in decision.matches if match.mode == "live")
+        stored = self._store_event(event, digest, now=now, matched=matched)
+        return Publication(event=stored, deliveries=decision.deliveries)
+
+    def _store_event(self, event: Event, digest: bytes, *, now: int, matched: tuple[str, ...]) -> StoredEvent:
+        return StoredEvent(
             org_id=event.org_id,
             event_id=event.event_id,
             name=event_name(event),
             received_at=now,
-            revision=rulebook.revision,
+            revision=self._rulebooks.current.revision,
             content=event.SerializeToString(),
             digest=digest,
             customer_id=customer_id(event),
-            matched_rules=tuple(match.rule_id for match in decision.matches if match.mode == "live"),
+            matched_rules=matched,
         )
-        return Publication(event=stored, deliveries=decision.deliveries)
 
     def _count(self, decision: Decision, event: Event) -> None:
         for match in decision.matches:

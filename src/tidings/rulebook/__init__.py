@@ -17,6 +17,7 @@ from tidings.rulebook.load import (
     rulebook_files,
     unpack,
 )
+from tidings.rulebook.operations import alerts, endpoint_disabled
 
 __all__ = [
     "ComposeFailed",
@@ -25,8 +26,10 @@ __all__ = [
     "Rulebook",
     "Rulebooks",
     "Unreachable",
+    "alerts",
     "check",
     "compose",
+    "endpoint_disabled",
     "load",
     "pack",
     "read_folder",

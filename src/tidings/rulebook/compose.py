@@ -9,6 +9,7 @@ from tidings.events import native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.model import Brand, Contact, Delivery, Email, RecipientKind, WebhookCall
 from tidings.rulebook.load import Rulebook
+from tidings.rulebook.operations import ALERT_RULE, alert_email
 from tidings.rules import EmailAction, WebhookAction, webhook_payload
 
 
@@ -42,6 +43,8 @@ def compose(
     """
     rule = rulebook.rules.rule(delivery.rule_id)
     brand = rulebook.rules.brands.get(delivery.org_id)
+    if brand is not None and delivery.rule_id == ALERT_RULE:
+        return alert_email(brand, delivery, event)
     if rule is None or brand is None or delivery.action >= len(rule.actions):
         raise ComposeFailed(
             f"revision {delivery.revision} has no action {delivery.action} of rule {delivery.rule_id!r} "
