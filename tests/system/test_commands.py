@@ -1,5 +1,6 @@
 """The command line against a running gateway."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -85,8 +86,33 @@ async def test_a_csv_without_the_required_columns_is_refused_before_anything_is_
     assert "line 1: the header lacks the column org" in err
 
 
+COMMANDS = (
+    "serve",
+    "demo",
+    "publish",
+    "convert",
+    "catalog",
+    "check",
+    "test",
+    "explain",
+    "schema",
+    "events list",
+    "events show",
+    "events explain",
+    "deliveries list",
+    "deliveries show",
+    "deliveries retry",
+    "deliveries cancel",
+    "contacts import",
+)
+
+
 async def test_every_command_explains_itself_with_an_example() -> None:
-    for command in ("serve", "demo", "publish", "check", "deliveries list", "deliveries show", "contacts import"):
-        code, out, _ = await run_tidings(*command.split(), "--help")
-        assert code == 0
-        assert "Example:" in out, command
+    answers = await asyncio.gather(*(run_tidings(*command.split(), "--help") for command in COMMANDS))
+    for command, (code, out, _) in zip(COMMANDS, answers, strict=True):
+        assert (code, "Example:" in out) == (0, True), command
+
+
+async def test_a_command_that_is_not_there_is_wrong_use() -> None:
+    code, _, err = await run_tidings("nonsense")
+    assert (code, "No such command 'nonsense'" in err) == (2, True)

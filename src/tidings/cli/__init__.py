@@ -1,43 +1,61 @@
-"""The command line. Exit codes: 0 fine, 1 found problems, 2 wrong use."""
+"""The command line. Exit codes: 0 fine, 1 found problems, 2 wrong use.
+
+A command's module is imported only when that command is asked for: checking a rulebook needs no gRPC, and
+should not wait for it.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
 
 import typer
 
-from tidings.cli.catalog import catalog
-from tidings.cli.check import check
-from tidings.cli.contacts import contacts
-from tidings.cli.convert import convert
-from tidings.cli.deliveries import deliveries
-from tidings.cli.demo import demo
-from tidings.cli.events import events
-from tidings.cli.explain import explain
-from tidings.cli.publish import publish
-from tidings.cli.schema import schema
-from tidings.cli.serve import serve
-from tidings.cli.test import run_cases
-
 __all__ = ["main"]
 
-_app = typer.Typer(
-    name="tidings",
-    help="A rules-driven notification gateway for loyalty programmes.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-_app.command()(serve)
-_app.command()(demo)
-_app.command()(publish)
-_app.command()(convert)
-_app.command()(catalog)
-_app.command()(check)
-_app.command("test")(run_cases)
-_app.command()(explain)
-_app.command()(schema)
-_app.add_typer(events, name="events")
-_app.add_typer(deliveries, name="deliveries")
-_app.add_typer(contacts, name="contacts")
+COMMANDS: Final[Mapping[str, str]] = {
+    "serve": "serve:serve",
+    "demo": "demo:demo",
+    "publish": "publish:publish",
+    "convert": "convert:convert",
+    "catalog": "catalog:catalog",
+    "check": "check:check",
+    "test": "test:run_cases",
+    "explain": "explain:explain",
+    "schema": "schema:schema",
+    "events": "events:events",
+    "deliveries": "deliveries:deliveries",
+    "contacts": "contacts:contacts",
+}
+"""Where each command is: the module in this package, and the function or the group of commands in it."""
 
 
 def main() -> None:
     """Run the command that the arguments name."""
-    _app()
+    asked = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "")
+    _application([asked] if asked in COMMANDS else list(COMMANDS))()
+
+
+def _application(names: list[str]) -> typer.Typer:
+    """Build the command line with the commands of these names."""
+    application = typer.Typer(
+        name="tidings",
+        help="A rules-driven notification gateway for loyalty programmes.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    # A callback makes typer ask for the command's name even where only one is registered.
+    application.callback()(lambda: None)
+    for name in names:
+        command = _load(COMMANDS[name])
+        if isinstance(command, typer.Typer):
+            application.add_typer(command, name=name)
+        else:
+            application.command(name)(command)
+    return application
+
+
+def _load(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(f"tidings.cli.{module}"), attribute)
