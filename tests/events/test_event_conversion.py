@@ -317,3 +317,11 @@ def test_an_event_id_is_text_or_absent_and_comes_back_as_sent(sent: Any, event_i
     event = convert_one(json.dumps(payload)).event
     assert (event.event_id if event.HasField("event_id") else None) == event_id
     assert to_vendor_json(event) == payload
+
+
+@pytest.mark.parametrize("key", ["eventId", "EVENTID", "event id"])
+def test_a_number_is_taken_as_an_id_under_any_spelling_of_its_key(key: str) -> None:
+    payload = {name: value for name, value in sample("pointsIssued").items() if name != "eventId"} | {key: 4711}
+    first = convert_one(payload).event
+    assert first.event_id == "4711"
+    assert convert_one(to_vendor_json(first)).event == first

@@ -5,6 +5,7 @@ warning with its path; what cannot be read is a `ConversionError` with its path.
 costs the others nothing.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -23,6 +24,7 @@ from tidings.events.view import ENVELOPE
 MAX_EVENTS: Final = 10_000
 """How many events one payload may hold unless the caller says otherwise."""
 
+_INTEGER: Final = re.compile(r"-?[0-9]+")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -200,7 +202,7 @@ def _read_event(envelope: Envelope, org_id: int | None, findings: Findings) -> E
     rest = {key: value for key, value in flat.items() if key not in ("eventName", "data")}
     arguments = read_message(ENVELOPE, rest, "", findings)
     _settle_organisation(arguments, findings, org_id)
-    _settle_id(arguments, rest, findings)
+    _settle_id(arguments, findings)
     if known is None:
         findings.warn("/eventName", "unknown-event", f"no event of the catalog is called {name!r}; kept as generic")
         arguments["generic"] = _generic(name, flat, findings)
@@ -257,13 +259,14 @@ def _settle_organisation(arguments: dict[str, Any], findings: Findings, org_id: 
         raise Unreadable("orgId must not be negative", "/orgId")
 
 
-def _settle_id(arguments: dict[str, Any], sent: Mapping[str, Any], findings: Findings) -> None:
+def _settle_id(arguments: dict[str, Any], findings: Findings) -> None:
     """Make what was sent as the id usable: a number is taken as text, an empty text is no id."""
     given = arguments.get("event_id")
     if given is None:
-        number = sent.get("eventId")
-        if type(number) is int:
-            arguments["event_id"] = str(number)
+        # Found where it was kept: under whatever spelling it came, so that the way back gives the same event.
+        kept = next((each["json"] for each in findings.unmodelled if each["path"] == "/eventId"), "")
+        if len(kept) <= MAX_EVENT_ID and _INTEGER.fullmatch(kept):
+            arguments["event_id"] = kept
     elif not given:
         del arguments["event_id"]
         findings.unmodelled.append({"path": "/eventId", "json": '""'})
