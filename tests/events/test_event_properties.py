@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -20,8 +21,10 @@ from tidings.events import (
 )
 from tidings.events.v1.event_pb2 import Event
 
+EXAMPLES = int(os.environ.get("TIDINGS_EXAMPLES", "150"))
+
 unhurried = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
