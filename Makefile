@@ -31,7 +31,7 @@ demo: $(VENV)/.run ## Show events going in and messages coming out. ARGS=--stay 
 	$(BIN)/tidings demo $(ARGS)
 
 # More workers than cores: many tests wait for a process or a lease.
-WORKERS ?= 4
+WORKERS ?= 3
 test: $(VENV)/.test ## Run every test. ARGS goes to pytest.
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
 

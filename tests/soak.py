@@ -95,8 +95,14 @@ async def soak(seconds: float, folder: Path) -> bool:
         async with running_gateway(config) as gateway:
             await gateway.upsert(Contact(org_id=50750, customer_id="381750905", email="asha@example.com"))
             watching = asyncio.create_task(watch(gateway, record))
-            await publish(gateway, seconds, record)
-            watching.cancel()
+            try:
+                await publish(gateway, seconds, record)
+            except ExceptionGroup:
+                await asyncio.sleep(1)
+                sys.stdout.writelines(f"{entry}\n" for entry in gateway.log[-20:])
+                raise
+            finally:
+                watching.cancel()
             began = time.perf_counter()
             code = await gateway.stop()
             stopped_in = time.perf_counter() - began

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_kit import RunningGateway, run_tidings, running_gateway, write_config
+from gateway_kit import RunningGateway, open_test_gateway, run_tidings, write_config
 from rulebook_kit import write_rulebook
 from tidings.events import sample
 from tidings.gateway.v1.contact_service_pb2 import GetContactRequest
@@ -17,7 +17,7 @@ from tidings.gateway.v1.contact_service_pb2_grpc import ContactServiceStub
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[RunningGateway]:
     rules = write_rulebook(tmp_path / "rules", crm="http://127.0.0.1:9/")
-    async with running_gateway(write_config(tmp_path, rules=str(rules))) as running:
+    async with open_test_gateway(write_config(tmp_path, rules=str(rules))) as running:
         yield running
 
 

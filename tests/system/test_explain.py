@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
-from gateway_kit import RunningGateway, run_tidings, running_gateway, write_config
+from gateway_kit import RunningGateway, open_test_gateway, run_tidings, running_gateway, write_config
 from rulebook_kit import RULES, write_rulebook
 from tidings.events import convert_one, sample
 from tidings.events.v1.event_pb2 import Event
@@ -46,7 +46,7 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     folder = write_rulebook(tmp_path / "rules", crm="http://127.0.0.1:9/")
     config = write_config(tmp_path, rules=str(folder), reload={"every": 0})
-    async with running_gateway(config) as gateway:
+    async with open_test_gateway(config) as gateway:
         yield Desk(gateway, folder, RuleServiceStub(gateway.channel), EventServiceStub(gateway.channel))
 
 

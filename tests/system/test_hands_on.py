@@ -14,8 +14,8 @@ from gateway_kit import (
     RunningGateway,
     details_of,
     eventually,
+    open_test_gateway,
     run_tidings,
-    running_gateway,
     state_of,
     write_config,
 )
@@ -37,7 +37,7 @@ async def sink() -> AsyncIterator[HttpSink]:
 async def gateway(tmp_path: Path, sink: HttpSink) -> AsyncIterator[RunningGateway]:
     rules = write_rulebook(tmp_path / "rules", crm=sink.url)
     email = {"transport": f"capture:{tmp_path}/mail", "timeout": "2s"}
-    async with running_gateway(write_config(tmp_path, rules=str(rules), email=email)) as running:
+    async with open_test_gateway(write_config(tmp_path, rules=str(rules), email=email)) as running:
         yield running
 
 
@@ -179,7 +179,7 @@ async def test_an_endpoint_that_is_gone_is_disabled_and_the_brand_is_told(
 async def test_what_is_past_its_time_is_let_go(tmp_path: Path, sink: HttpSink) -> None:
     rules = write_rulebook(tmp_path / "rules", crm=sink.url)
     config = write_config(tmp_path, rules=str(rules), retention={"events": "1ms", "deliveries": "1ms", "every": "50ms"})
-    async with running_gateway(config) as gateway:
+    async with open_test_gateway(config) as gateway:
         answers = [await gateway.publish(issued(number)) for number in range(5)]
         await eventually(lambda: _received(sink, 5))
 

@@ -13,7 +13,7 @@ import aiohttp
 import grpc
 import pytest
 
-from gateway_kit import CRM_SECRET, RunningGateway, run_tidings, running_gateway, state_of, write_config
+from gateway_kit import CRM_SECRET, RunningGateway, open_test_gateway, run_tidings, state_of, write_config
 from rulebook_kit import RULES, write_rulebook
 from sink_kit import HttpSink, http_sink
 from tidings.events import sample
@@ -73,7 +73,7 @@ async def intake(tmp_path: Path, sink: HttpSink, monkeypatch: pytest.MonkeyPatch
         "max_body_bytes": 100_000,
     }
     async with (
-        running_gateway(write_config(tmp_path, rules=str(rules), intake=settings)) as gateway,
+        open_test_gateway(write_config(tmp_path, rules=str(rules), intake=settings)) as gateway,
         aiohttp.ClientSession(f"http://127.0.0.1:{gateway.http_port}") as http,
     ):
         yield Intake(gateway, http)
@@ -186,7 +186,7 @@ async def test_too_large_a_body_is_refused(intake: Intake) -> None:
 async def test_an_intake_that_is_not_configured_is_not_there(tmp_path: Path) -> None:
     rules = write_rulebook(tmp_path / "rules", crm="http://127.0.0.1:9/")
     async with (
-        running_gateway(write_config(tmp_path, rules=str(rules))) as gateway,
+        open_test_gateway(write_config(tmp_path, rules=str(rules))) as gateway,
         aiohttp.ClientSession(f"http://127.0.0.1:{gateway.http_port}") as http,
         http.post("/intake/k42", data=b"{}") as response,
     ):
@@ -228,7 +228,7 @@ async def test_a_store_that_cannot_commit_asks_the_vendor_to_wait(tmp_path: Path
 
     rules = write_rulebook(tmp_path / "rules", crm="http://127.0.0.1:9/")
     async with (
-        running_gateway(write_config(tmp_path, rules=str(rules))) as gateway,
+        open_test_gateway(write_config(tmp_path, rules=str(rules))) as gateway,
         aiohttp.ClientSession(f"http://127.0.0.1:{gateway.http_port}") as http,
     ):
         locking = await asyncio.to_thread(sqlite3.connect, tmp_path / "tidings.db", check_same_thread=False)

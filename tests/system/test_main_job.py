@@ -9,7 +9,15 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 
-from gateway_kit import CRM_SECRET, RunningGateway, details_of, running_gateway, state_of, write_config
+from gateway_kit import (
+    CRM_SECRET,
+    RunningGateway,
+    details_of,
+    open_test_gateway,
+    running_gateway,
+    state_of,
+    write_config,
+)
 from rulebook_kit import RULES, write_rulebook
 from sink_kit import HttpSink, http_sink
 from smtp_kit import SmtpSink, smtp_sink
@@ -54,7 +62,7 @@ async def gateway(tmp_path: Path, smtp: SmtpSink, sink: HttpSink) -> AsyncIterat
     config = write_config(
         tmp_path, rules=str(rules), email={"transport": f"smtp://127.0.0.1:{smtp.port}?tls=none", "timeout": "2s"}
     )
-    async with running_gateway(config) as running:
+    async with open_test_gateway(config) as running:
         yield running
 
 
@@ -170,11 +178,16 @@ async def test_one_rule_that_fails_does_not_stop_the_others(tmp_path: Path, sink
         assert [(entry["rule"], entry["event_id"]) for entry in failed] == [("fails-on-this-event", "evt-1")]
 
 
-async def test_no_personal_data_reaches_the_log(gateway: RunningGateway) -> None:
-    await gateway.upsert(MEMBER)
-    answer = await gateway.publish(reminder())
-    for name in answer.delivery_ids:
-        await gateway.ended(name)
+async def test_no_personal_data_reaches_the_log(tmp_path: Path, smtp: SmtpSink, sink: HttpSink) -> None:
+    rules = write_rulebook(tmp_path / "rules", crm=sink.url)
+    email = {"transport": f"smtp://127.0.0.1:{smtp.port}?tls=none", "timeout": "2s"}
+    smtp.script("RCPT", "550 5.1.1 no such member")
+    async with running_gateway(write_config(tmp_path, rules=str(rules), email=email)) as gateway:
+        await gateway.upsert(MEMBER)
+        answer = await gateway.publish(reminder())
+        for name in answer.delivery_ids:
+            await gateway.ended(name)
     written = json.dumps(gateway.log)
+    assert "delivery.ended" in written
     assert "asha" not in written.lower()
     assert CRM_SECRET not in written
