@@ -30,7 +30,7 @@ async def test_an_endpoint_that_is_gone_is_disabled_at_once_and_for_good(tmp_pat
     assert attempts == ()
     assert delivery.reason == (
         f"endpoint crm is disabled: it answered 410 Gone {address_mark(sink.url)}; "
-        "give it another url, or enable it, then retry the delivery"
+        "give it another url, then retry the delivery"
     )
     assert desk.value("tidings_endpoints_disabled_total", why="gone") == 1
 

@@ -70,12 +70,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _lease_outlasts_a_send(self) -> Self:
-        """A lease that lapses in mid-send would let another worker send the same message."""
+        """Leases are renewed, but one that lapses in mid-send because the store was away lets another worker send."""
         longest = max(self.email.timeout, self.webhook.timeout)
         if self.dispatch.lease <= longest:
             raise ValueError(
                 f"dispatch.lease ({self.dispatch.lease:g}s) must be longer than email.timeout and webhook.timeout "
-                f"(now up to {longest:g}s), or a slow message would be sent twice"
+                f"(now up to {longest:g}s), or a slow message could be sent twice when a renewal fails"
             )
         return self
 

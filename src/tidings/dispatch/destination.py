@@ -129,8 +129,7 @@ class Destination:
         """Say what keeps every delivery from going there now."""
         if self._health is not None and self._health.disabled_at is not None:
             return Stop(
-                reason=f"{self.label} is disabled: {self._health.reason}; give it another url, or enable it, "
-                "then retry the delivery"
+                reason=f"{self.label} is disabled: {self._health.reason}; give it another url, then retry the delivery"
             )
         if now < self._paused_until:
             return self._hold("asked", f"{self.label} asked for a pause", now, earliest=self._paused_until)

@@ -26,7 +26,6 @@ class JsonAnswer:
     """What became of a body."""
 
     results: tuple[JsonResult, ...]
-    is_batch: bool
 
     @property
     def refused(self) -> tuple[JsonResult, ...]:
@@ -55,7 +54,7 @@ class PublishJson:
         readable = [member for member in conversion.members if isinstance(member, ConvertedEvent)]
         outcomes = iter(await self._publish.many([member.event for member in readable]))
         results = [_result(member, outcomes) for member in conversion.members]
-        return JsonAnswer(results=tuple(results), is_batch=conversion.is_batch)
+        return JsonAnswer(results=tuple(results))
 
 
 def _result(member: ConvertedEvent | RejectedEvent, outcomes: Iterator[Published | TidingsError]) -> JsonResult:

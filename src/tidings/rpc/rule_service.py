@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from typing import Any, Final
+from typing import Any
 
 import grpc
 
@@ -15,12 +15,10 @@ from tidings.gateway.v1 import rule_service_pb2_grpc as service
 from tidings.model import Source
 from tidings.rpc.convert import timestamp
 from tidings.rpc.explanations import evaluation_to_proto, problems_to_proto, rule_to_proto
+from tidings.rpc.paging import page_size_of
 from tidings.rulebook import Rulebooks
 
 Context = grpc.aio.ServicerContext[Any, Any]
-
-MAX_PAGE: Final = 1_000
-DEFAULT_PAGE: Final = 50
 
 
 class RuleService(service.RuleServiceServicer):
@@ -57,11 +55,10 @@ class RuleService(service.RuleServiceServicer):
         context: Context,  # noqa: ARG002 (gRPC's signature)
     ) -> pb.ListRulesResponse:
         """List the live rules, in rulebook order."""
-        if request.page_size < 0:
-            raise _refused("page_size", f"must not be negative, got {request.page_size}")
+        size = page_size_of(request.page_size)
         live = self._rulebooks.current
         start = _read_token(request.page_token, live.revision)
-        end = start + min(request.page_size or DEFAULT_PAGE, MAX_PAGE)
+        end = start + size
         return pb.ListRulesResponse(
             rules=[rule_to_proto(each) for each in live.rules.rules[start:end]],
             next_page_token=_write_token(end, live.revision) if end < len(live.rules.rules) else "",
