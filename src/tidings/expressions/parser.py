@@ -5,8 +5,8 @@ may the pairs of a hash. Unlike the reference it bounds nesting, and every node 
 Chains of one operator become one node of many children, so that a long condition is not a deep one.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, NoReturn
 
 from tidings.expressions import slips
 from tidings.expressions.errors import ExpressionSyntaxError, ExpressionTooLarge, IncompleteExpression
@@ -47,27 +47,6 @@ class _Parser:
         self._tokens = tokenize(text)
         self._index = 0
         self._level = 0
-        self._prefix: dict[str, Callable[[Token], Node]] = {
-            "literal": lambda token: self._node(Kind.LITERAL, token.start, value=token.value),
-            "word": lambda token: self._node(Kind.FIELD, token.start, value=token.value),
-            "quoted": self._quoted,
-            "@": lambda token: self._node(Kind.CURRENT, token.start),
-            "*": self._star,
-            "[?": lambda token: self._filter(self._nothing(token.start)),
-            "{": lambda token: self._hash(token.start),
-            "(": self._parenthesis,
-            "[]": lambda token: self._flatten(self._nothing(token.start)),
-            "!": self._not,
-            "[": self._bracket,
-            "&": self._reference,
-        }
-        self._suffix: dict[str, Callable[[Node], Node]] = {
-            ".": self._dot,
-            "(": self._call,
-            "[?": self._filter,
-            "[]": self._flatten,
-            "[": self._subscript,
-        }
 
     def parse(self) -> Node:
         root = self._expression(0)
@@ -148,11 +127,11 @@ class _Parser:
         self._level += 1
         if self._level > DEPTH_LIMIT:
             self._too_deep(token.start, token.end)
-        prefix = self._prefix.get(token.kind)
+        prefix = self._PREFIX.get(token.kind)
         if prefix is None:
             self._refuse()
         self._index += 1
-        left = prefix(token)
+        left = prefix(self, token)
         while power < POWER[self._kind()]:
             left = self._infix(left)
         self._level -= 1
@@ -166,12 +145,30 @@ class _Parser:
         if kind in COMPARATORS:
             right = self._expression(POWER[kind])
             return self._node(Kind.COMPARE, left.offset, left, right, value=kind)
-        suffix = self._suffix.get(kind)
+        suffix = self._SUFFIX.get(kind)
         if suffix is None:
             self._refuse(back=1)
-        return suffix(left)
+        return suffix(self, left)
 
     # What an expression begins with.
+
+    def _literal(self, token: Token) -> Node:
+        return self._node(Kind.LITERAL, token.start, value=token.value)
+
+    def _word(self, token: Token) -> Node:
+        return self._node(Kind.FIELD, token.start, value=token.value)
+
+    def _current(self, token: Token) -> Node:
+        return self._node(Kind.CURRENT, token.start)
+
+    def _leading_filter(self, token: Token) -> Node:
+        return self._filter(self._nothing(token.start))
+
+    def _leading_flatten(self, token: Token) -> Node:
+        return self._flatten(self._nothing(token.start))
+
+    def _leading_hash(self, token: Token) -> Node:
+        return self._hash(token.start)
 
     def _quoted(self, token: Token) -> Node:
         if self._kind() == "(":
@@ -349,3 +346,28 @@ class _Parser:
                 "the expression ends after a dot", offset=token.start, length=0, hint="name a field after the dot"
             )
         self._refuse()
+
+    # What to do at a token. Of functions, not of bound methods: a parser that held those would hold itself, and
+    # wait for the collector.
+
+    _PREFIX: ClassVar[Mapping[str, Callable[["_Parser", Token], Node]]] = {
+        "literal": _literal,
+        "word": _word,
+        "quoted": _quoted,
+        "@": _current,
+        "*": _star,
+        "[?": _leading_filter,
+        "{": _leading_hash,
+        "(": _parenthesis,
+        "[]": _leading_flatten,
+        "!": _not,
+        "[": _bracket,
+        "&": _reference,
+    }
+    _SUFFIX: ClassVar[Mapping[str, Callable[["_Parser", Node], Node]]] = {
+        ".": _dot,
+        "(": _call,
+        "[?": _filter,
+        "[]": _flatten,
+        "[": _subscript,
+    }
