@@ -58,8 +58,13 @@ class Clock:
     """The real hour, moved by what a test says."""
 
     shift: int = 0
+    faults: int = 0
+    """How many of the next calls fail."""
 
     def __call__(self) -> int:
+        if self.faults:
+            self.faults -= 1
+            raise RuntimeError("a mistake")
         return time.time_ns() // 1_000_000 + self.shift
 
 

@@ -164,3 +164,12 @@ async def test_a_mistake_of_ours_loses_no_delivery() -> None:
         await all_in(desk, State.DELIVERED, [name])
         _, attempts = await desk.delivery(name)
     assert [each.detail for each in attempts] == ["internal error: RuntimeError", ""]
+
+
+async def test_a_mistake_of_ours_between_deliveries_does_not_end_dispatch() -> None:
+    async with http_sink(SECRET) as sink, open_desk(rulebook(f"name: crm, url: '{sink.url}'")) as desk:
+        names = await desk.publish(2)
+        desk.clock.faults = 1
+        async with dispatching(desk):
+            await all_in(desk, State.DELIVERED, names)
+    assert desk.clock.faults == 0

@@ -30,7 +30,7 @@ async def serve(settings: Settings) -> None:
         await asyncio.wait({stopped, dispatch_ended}, return_when=asyncio.FIRST_COMPLETED)
         for task in (stopped, dispatch_ended):
             task.cancel()
-        log.info(events.GATEWAY_STOPPING)
+        _announce_stop(gateway.dispatching)
         await gateway.stop_intake(grace=_INTAKE_GRACE_SECONDS)
         await gateway.drain()
     log.info(events.GATEWAY_STOPPED)
@@ -47,6 +47,14 @@ def _announce(gateway: Gateway, settings: Settings) -> None:
         rules=len(gateway.rulebooks.current.rules.rules),
         revision=gateway.rulebooks.current.revision,
     )
+
+
+def _announce_stop(dispatching: asyncio.Task[None]) -> None:
+    if not dispatching.done():
+        log.info(events.GATEWAY_STOPPING, reason="asked to")
+    else:
+        error = None if dispatching.cancelled() else dispatching.exception()
+        log.error(events.GATEWAY_STOPPING, reason="dispatch ended by itself", exc_info=error)
 
 
 async def _watch(dispatching: asyncio.Task[None]) -> None:

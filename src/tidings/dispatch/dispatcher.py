@@ -94,7 +94,7 @@ class Dispatcher:
                 try:
                     await self._restore(stopping)
                     while not stop.is_set():
-                        await self._turn(stopping)
+                        await self._guarded_turn(stopping)
                 finally:
                     await self._drain()
 
@@ -116,6 +116,17 @@ class Dispatcher:
             else:
                 return
 
+    async def _guarded_turn(self, stopping: asyncio.Task[bool]) -> None:
+        """Take a turn; a mistake of ours in it must not end dispatch, and with it the gateway."""
+        try:
+            await self._turn(stopping)
+        except TidingsError as error:
+            log.warning(events.STORE_UNAVAILABLE, error=str(error))
+            await asyncio.wait({stopping}, timeout=_PAUSE_SECONDS)
+        except Exception:
+            log.exception(events.DISPATCH_FAULT)
+            await asyncio.wait({stopping}, timeout=_PAUSE_SECONDS)
+
     async def _turn(self, stopping: asyncio.Task[bool]) -> None:
         """Take what is due and there is room for; sleep when that was all."""
         limit = await self._find_room()
@@ -124,12 +135,7 @@ class Dispatcher:
         self.endpoints.use(self._rulebooks.current)
         now = self._clock()
         until = now + self._lease_ms
-        try:
-            leases = await self._store.lease(now=now, until=until, limit=limit, weights=self.endpoints.weights)
-        except TidingsError as error:
-            log.warning(events.STORE_UNAVAILABLE, error=str(error))
-            await asyncio.wait({stopping}, timeout=_PAUSE_SECONDS)
-            return
+        leases = await self._store.lease(now=now, until=until, limit=limit, weights=self.endpoints.weights)
         for leased in leases:
             self._take(leased, now, until=until)
         if len(leases) < limit:
@@ -146,17 +152,10 @@ class Dispatcher:
 
     async def _sleep(self, stopping: asyncio.Task[bool]) -> None:
         """Wait for new work, for the next due time, or for the stop."""
-        try:
-            due = await self._store.next_due()
-        except TidingsError as error:
-            log.warning(events.STORE_UNAVAILABLE, error=str(error))
-            due = self._clock() + int(_PAUSE_SECONDS * 1000)
+        due = await self._store.next_due()
         seconds = _IDLE_SECONDS if due is None else min(_IDLE_SECONDS, max(0.001, (due - self._clock()) / 1000))
-        waiting = asyncio.create_task(self._store.wait_for_work(timeout=seconds), name="dispatch wait")
-        await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        with contextlib.suppress(asyncio.CancelledError, TidingsError):
-            await waiting
+        async with _background(self._store.wait_for_work(timeout=seconds), name="dispatch wait") as waiting:
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
 
     # Gates
 
@@ -376,3 +375,5 @@ async def _background(work: Coroutine[Any, Any, _T], *, name: str) -> AsyncItera
     finally:
         task.cancel()
         await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error(events.DISPATCH_FAULT, task=name, exc_info=error)
