@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tidings.authoring.compiling import compile_folder
+from tidings.authoring.compiling import compile_aside
 from tidings.errors import TidingsError
 from tidings.model import Problem, Secrets, Severity
 from tidings.rulebook import InvalidRulebook, Rulebook, Rulebooks, pack, rulebook_files
@@ -94,7 +94,7 @@ class Reloader:
     def _read(self) -> Rulebook:
         # Before the files are read: what changes meanwhile is then seen as a change.
         self._loaded = fingerprint(self._folder)
-        return compile_folder(self._folder, secrets=self._secrets)
+        return compile_aside(self._folder, secrets=self._secrets)
 
     async def _go_live(self, rulebook: Rulebook) -> None:
         now = self._clock()

@@ -12,7 +12,7 @@ from tidings.errors import TidingsError
 from tidings.model import Problem, Secrets, Severity, Source
 from tidings.render import TemplateSet, compile_templates
 from tidings.rulebook.variables import unknown_variables
-from tidings.rules import RuleSet, compile_rules
+from tidings.rules import Pace, RuleSet, compile_rules, unhurried
 
 _SUFFIXES = frozenset({".yaml", ".yml", ".mjml", ".html", ".txt"})
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip entry can carry; a constant keeps archives equal
@@ -86,16 +86,16 @@ def revision_of(sources: Sequence[Source]) -> str:
     return digest.hexdigest()[:16]
 
 
-def load(sources: Sequence[Source], *, secrets: Secrets | None = None) -> Rulebook:
-    """Compile a rulebook.
+def load(sources: Sequence[Source], *, secrets: Secrets | None = None, pace: Pace = unhurried) -> Rulebook:
+    """Compile a rulebook; ``pace`` is called between pieces of work.
 
     Raises:
         InvalidRulebook: with every problem, when at least one is an error.
     """
-    rules, templates, problems = compile_sources(sources, secrets=secrets)
+    rules, templates, problems = compile_sources(sources, secrets=secrets, pace=pace)
     if any(each.severity is Severity.ERROR for each in problems):
         raise InvalidRulebook(problems)
-    _ = rules.index  # built at first use: here, rather than while the first event waits
+    rules.arrange(pace)
     return Rulebook(
         revision=revision_of(sources),
         sources=tuple(sources),
@@ -106,14 +106,15 @@ def load(sources: Sequence[Source], *, secrets: Secrets | None = None) -> Rulebo
 
 
 def compile_sources(
-    sources: Sequence[Source], *, secrets: Secrets | None = None
+    sources: Sequence[Source], *, secrets: Secrets | None = None, pace: Pace = unhurried
 ) -> tuple[RuleSet, TemplateSet, tuple[Problem, ...]]:
     """Compile what is sound of a rulebook, and return it with every problem there is, in file order."""
     problems: list[Problem] = []
     report: Callable[[Problem], None] = problems.append
     named = [source for source in sources if _has_a_name(source, report)]
     templates = compile_templates(named, report=report)
-    rules = compile_rules(named, templates=templates.names, secrets=secrets, report=report)
+    pace()
+    rules = compile_rules(named, templates=templates.names, secrets=secrets, report=report, pace=pace)
     problems.extend(unknown_variables(rules, templates))
     return rules, templates, tuple(sorted(set(problems)))
 

@@ -11,6 +11,7 @@ supported yet; ``quiet_hours``, ``rate`` and ``ordering: customer`` of brands ar
 from tidings.rules.compiling import compile_rules
 from tidings.rules.deciding import Decision, Match, RuleFailure, decide
 from tidings.rules.explaining import Part, RuleExplanation, Verdict, brief, cut, explain
+from tidings.rules.pace import Pace, unhurried
 from tidings.rules.payload import webhook_payload
 from tidings.rules.ruleset import Action, CompiledBody, EmailAction, Rule, RuleSet, WebhookAction
 from tidings.rules.shapes import BrandsFile, RulesFile
@@ -22,6 +23,7 @@ __all__ = [
     "Decision",
     "EmailAction",
     "Match",
+    "Pace",
     "Part",
     "Rule",
     "RuleExplanation",
@@ -35,5 +37,6 @@ __all__ = [
     "cut",
     "decide",
     "explain",
+    "unhurried",
     "webhook_payload",
 ]

@@ -10,6 +10,7 @@ from tidings.documents import Document, Path, Report, read, validate
 from tidings.model import Problem, Secrets, Severity, Source
 from tidings.rules.brands import Brands, read_brands
 from tidings.rules.expressions import ExpressionReader, RuleExpressions
+from tidings.rules.pace import Pace, unhurried
 from tidings.rules.references import References
 from tidings.rules.ruleset import Action, CompiledBody, EmailAction, Rule, RuleSet, WebhookAction
 from tidings.rules.shapes import ActionShape, Body, RulesFile, RuleShape
@@ -24,6 +25,7 @@ def compile_rules(
     templates: Collection[str] | None,
     secrets: Secrets | None,
     report: Report,
+    pace: Pace = unhurried,
 ) -> RuleSet:
     """Return the rules and brands that are sound; report every problem, in order of file and place.
 
@@ -33,13 +35,15 @@ def compile_rules(
         templates: names that an e-mail may use; None leaves them unchecked.
         secrets: tells which secrets there are; None leaves them unchecked.
         report: takes the problems. A rule set of which an error was reported must not go live.
+        pace: called between pieces of work.
     """
     problems: list[Problem] = []
     rule_files, brand_files = _sort_files(sources, problems.append)
     brands = read_brands((read(each, problems.append) for each in brand_files), secrets=secrets, report=problems.append)
-    compiler = _Compiler(brands, templates, problems.append)
+    compiler = _Compiler(brands, templates, problems.append, pace)
     for source in rule_files:
         document = read(source, problems.append)
+        pace()
         if document is not None:
             compiler.compile_file(document)
     if rule_files and brands.complete and not brands.named:
@@ -76,11 +80,12 @@ def _report_file(report: Report, path: str, code: str, message: str) -> None:
 
 
 class _Compiler:
-    def __init__(self, brands: Brands, templates: Collection[str] | None, report: Report) -> None:
+    def __init__(self, brands: Brands, templates: Collection[str] | None, report: Report, pace: Pace) -> None:
         self.rules: list[Rule] = []
         self._first: dict[str, str] = {}
         """Where each rule id stands first."""
         self._report = report
+        self._pace = pace
         self._references = References(brands, templates)
         self._expressions = ExpressionReader()
 
@@ -96,6 +101,7 @@ class _Compiler:
             self._rule(document, ("rules", position), rule_shape, sound=sound)
 
     def _rule(self, document: Document, path: Path, shape: RuleShape, *, sound: bool) -> None:
+        self._pace()
         self._check_id(document, path, shape)
         found: list[Problem] = []
         self._references.check(document, path, shape, found.append)

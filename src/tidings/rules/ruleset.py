@@ -9,6 +9,7 @@ from typing import Literal
 from tidings.expressions import Expression
 from tidings.model import Brand
 from tidings.rules.index import EventIndex
+from tidings.rules.pace import Pace, unhurried
 
 Mode = Literal["live", "shadow", "off"]
 
@@ -70,12 +71,11 @@ class RuleSet:
     @cached_property
     def index(self) -> Mapping[str, EventIndex[Rule]]:
         """Rules that are not off, by event name and arranged for finding."""
-        by_event: dict[str, list[tuple[int, Rule]]] = {}
-        for position, rule in enumerate(self.rules):
-            if rule.mode != "off":
-                for name in dict.fromkeys(rule.events):
-                    by_event.setdefault(name, []).append((position, rule))
-        return {name: EventIndex(name, rules) for name, rules in by_event.items()}
+        return _arrange(self.rules, unhurried)
+
+    def arrange(self, pace: Pace) -> None:
+        """Build the index now, rather than while the first event waits."""
+        self.__dict__["index"] = _arrange(self.rules, pace)
 
     @cached_property
     def _by_id(self) -> Mapping[str, Rule]:
@@ -89,3 +89,16 @@ class RuleSet:
         """Yield the rules that apply to an organisation, whatever their mode; none without a brand."""
         if org_id in self.brands:
             yield from (rule for rule in self.rules if rule.orgs is None or org_id in rule.orgs)
+
+
+def _arrange(rules: Iterable[Rule], pace: Pace) -> Mapping[str, EventIndex[Rule]]:
+    by_event: dict[str, list[tuple[int, Rule]]] = {}
+    for position, rule in enumerate(rules):
+        if rule.mode != "off":
+            for name in dict.fromkeys(rule.events):
+                by_event.setdefault(name, []).append((position, rule))
+    index = {}
+    for name, of_event in by_event.items():
+        index[name] = EventIndex(name, of_event)
+        pace()
+    return index
