@@ -3,11 +3,14 @@
 Intake and dispatch meet only in the store.
 """
 
-from tidings.intake.json_bodies import JsonAnswer, JsonResult, PublishJson
+from tidings.intake.json_bodies import MAX_EVENTS, JsonAnswer, JsonResult, PublishJson
 from tidings.intake.publish import Clock, Publish, Published, system_clock
+from tidings.intake.streaming import Acknowledged, publish_stream
 from tidings.intake.vendor_bodies import KeepingPolicy, TakeVendorBody, is_refused_whole
 
 __all__ = [
+    "MAX_EVENTS",
+    "Acknowledged",
     "Clock",
     "JsonAnswer",
     "JsonResult",
@@ -17,5 +20,6 @@ __all__ = [
     "Published",
     "TakeVendorBody",
     "is_refused_whole",
+    "publish_stream",
     "system_clock",
 ]

@@ -1,6 +1,6 @@
 """Between the wire's messages and our values, both ways."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -9,7 +9,7 @@ from tidings.errors import InvalidRequest, TidingsError
 from tidings.gateway.v1 import contact_service_pb2 as contacts_pb
 from tidings.gateway.v1 import delivery_service_pb2 as deliveries_pb
 from tidings.gateway.v1 import event_service_pb2 as events_pb
-from tidings.intake import JsonResult, Published
+from tidings.intake import Acknowledged, JsonResult, Published
 from tidings.model import ENDED, Attempt, Channel, Contact, Delivery, State
 from tidings.store import EventSummary, RejectedBody
 
@@ -95,6 +95,23 @@ def published_to_proto(published: Published) -> events_pb.PublishResponse:
         duplicate=published.duplicate,
         matched_rules=published.matched_rules,
         delivery_ids=published.delivery_ids,
+    )
+
+
+def result_to_proto(outcome: Published | TidingsError) -> events_pb.PublishResult:
+    """Convert what became of one event of several."""
+    if isinstance(outcome, TidingsError):
+        return events_pb.PublishResult(fault=_fault_to_proto(outcome))
+    return events_pb.PublishResult(published=published_to_proto(outcome))
+
+
+def acknowledgements_to_proto(acknowledged: Sequence[Acknowledged]) -> events_pb.PublishStreamResponse:
+    """Convert what became of some events of a stream."""
+    return events_pb.PublishStreamResponse(
+        acknowledgements=[
+            events_pb.PublishAcknowledgement(sequence=sequence, result=result_to_proto(outcome))
+            for sequence, outcome in acknowledged
+        ]
     )
 
 

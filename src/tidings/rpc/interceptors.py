@@ -36,6 +36,12 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 request_deserializer=handler.request_deserializer,
                 response_serializer=handler.response_serializer,
             )
+        if handler.stream_stream is not None:
+            return grpc.stream_stream_rpc_method_handler(
+                _guarded_stream(handler.stream_stream, method=method),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
         return grpc.unary_stream_rpc_method_handler(
             _guarded_stream(handler.unary_stream, method=method),
             request_deserializer=handler.request_deserializer,

@@ -1,6 +1,6 @@
 """The gRPC services. A handler converts, calls one use case, and converts back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Final
 
 import grpc
@@ -10,15 +10,17 @@ from tidings.errors import FieldViolation, InvalidRequest, NotFound
 from tidings.gateway.v1 import contact_service_pb2 as contacts_pb
 from tidings.gateway.v1 import contact_service_pb2_grpc as contacts_grpc
 from tidings.gateway.v1 import event_service_pb2 as events_pb
-from tidings.intake import Publish, PublishJson
+from tidings.intake import MAX_EVENTS, Publish, PublishJson, publish_stream
 from tidings.model import Contact, contact_faults
 from tidings.rpc.convert import (
+    acknowledgements_to_proto,
     contact_from_proto,
     contact_to_proto,
     event_summary_to_proto,
     json_result_to_proto,
     published_to_proto,
     rejected_to_proto,
+    result_to_proto,
 )
 from tidings.rpc.event_queries import EventQueries
 from tidings.rpc.paging import page_size_of
@@ -40,6 +42,28 @@ class EventService(EventQueries):
     async def Publish(self, request: events_pb.PublishRequest, context: Context) -> events_pb.PublishResponse:  # noqa: ARG002, N802 (gRPC's signature)
         """Publish one event."""
         return published_to_proto(await self._publish.one(request.event))
+
+    async def PublishBatch(  # noqa: N802 (gRPC's name)
+        self,
+        request: events_pb.PublishBatchRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> events_pb.PublishBatchResponse:
+        """Publish events in one commit."""
+        if len(request.events) > MAX_EVENTS:
+            description = f"at most {MAX_EVENTS} events fit one call, got {len(request.events)}; send several calls"
+            raise InvalidRequest([FieldViolation(field="events", description=description)])
+        outcomes = await self._publish.many(request.events)
+        return events_pb.PublishBatchResponse(results=[result_to_proto(each) for each in outcomes])
+
+    async def PublishStream(  # noqa: N802 (gRPC's name)
+        self,
+        request_iterator: AsyncIterator[events_pb.PublishStreamRequest],
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> AsyncIterator[events_pb.PublishStreamResponse]:
+        """Publish events as they come, and acknowledge them as they are committed."""
+        incoming = ((request.sequence, request.event) async for request in request_iterator)
+        async for acknowledged in publish_stream(self._publish, incoming):
+            yield acknowledgements_to_proto(acknowledged)
 
     async def PublishJson(  # noqa: N802 (gRPC's name)
         self,

@@ -1,0 +1,91 @@
+"""Publishing a stream of events: whatever arrives while others are committed shares the next commit."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from tidings.errors import EventIdReused, InvalidEvent, Overloaded
+from tidings.events.v1.event_pb2 import Event
+from tidings.intake.publish import Publish, Published
+
+Numbered = tuple[int, Event]
+"""The caller's number for an event, and the event."""
+Acknowledged = tuple[int, Published | InvalidEvent | EventIdReused]
+"""The caller's number for an event, and what became of it."""
+
+MOST_TOGETHER: Final = 256
+"""How many events share a commit at most."""
+MOST_WAITING: Final = 512
+"""How many events may wait for the next commit; then no more are read."""
+MOST_WAITING_BYTES: Final = 8 * 1024 * 1024
+"""How large those may be together; one event that is larger by itself still passes."""
+
+
+async def publish_stream(publish: Publish, incoming: AsyncIterator[Numbered]) -> AsyncIterator[Sequence[Acknowledged]]:
+    """Yield what became of the events, in their order, some at a time; each yielded is committed or refused.
+
+    No more is read than fits the bounds above, so a caller that is too fast has to wait. So it has when the gateway
+    is overloaded.
+
+    Raises:
+        StoreUnavailable: the events that were not yielded were not kept.
+    """
+    inbox = _Inbox()
+    reading = asyncio.create_task(inbox.fill(incoming), name="publish stream")
+    try:
+        while batch := await inbox.take():
+            outcomes = await _commit(publish, [event for _, event in batch])
+            yield [(number, outcome) for (number, _), outcome in zip(batch, outcomes, strict=True)]
+        await reading
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _commit(publish: Publish, batch: list[Event]) -> Sequence[Published | InvalidEvent | EventIdReused]:
+    while True:
+        try:
+            return await publish.many(batch)
+        except Overloaded as error:
+            await asyncio.sleep(error.retry_after)
+
+
+class _Inbox:
+    """Events that wait for the next commit, bounded."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Numbered, int]] = deque()
+        self._bytes = 0
+        self._ended = False
+        self._changed = asyncio.Condition()
+
+    async def fill(self, incoming: AsyncIterator[Numbered]) -> None:
+        """Take in events while there is room, until there are no more."""
+        try:
+            async for numbered in incoming:
+                size = numbered[1].ByteSize()
+                async with self._changed:
+                    await self._changed.wait_for(self._has_room)
+                    self._waiting.append((numbered, size))
+                    self._bytes += size
+                    self._changed.notify_all()
+        finally:
+            async with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    async def take(self) -> list[Numbered]:
+        """Wait for events and return up to a commit's worth; empty when no more will come."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._waiting or self._ended)
+            taken: list[Numbered] = []
+            while self._waiting and len(taken) < MOST_TOGETHER:
+                numbered, size = self._waiting.popleft()
+                self._bytes -= size
+                taken.append(numbered)
+            self._changed.notify_all()
+            return taken
+
+    def _has_room(self) -> bool:
+        return len(self._waiting) < MOST_WAITING and self._bytes < MOST_WAITING_BYTES
