@@ -11,7 +11,8 @@ _RULES = 200
 def test_compiling_rules_leaves_nothing_for_the_collector() -> None:
     brands = b"version: 1\nbrands: [{org: 1, name: Example, from: hello@example.com, alerts_to: [a@example.com]}]\n"
     rules = "".join(
-        f"  - id: r{number}\n    event: pointsIssued\n    when: orgId == `{number}` && data.customerIdentifiers.customerId > `5`\n"
+        f"  - id: r{number}\n    event: pointsIssued\n"
+        f"    when: orgId == `{number}` && data.customerIdentifiers.customerId > `5`\n"
         "    notify: [{email: {to: brand, template: t}}]\n"
         for number in range(_RULES)
     )
