@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway_kit import TIDINGS, RunningGateway, environment, running_gateway, write_config
-from rulebook_kit import write_rulebook
+from rulebook_kit import RULES, write_rulebook
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ def blocks(file: str, language: str) -> list[str]:
 
 
 async def test_the_python_example_of_the_contract_publishes(tmp_path: Path) -> None:
-    (example,) = blocks("protos/README.md", "python")
+    example, _ = blocks("protos/README.md", "python")
     rules = write_rulebook(tmp_path / "rules", crm="http://127.0.0.1:9/")
     async with running_gateway(write_config(tmp_path, rules=str(rules))) as gateway:
         script = example.replace("127.0.0.1:50051", f"127.0.0.1:{gateway.grpc_port}")
@@ -29,6 +29,29 @@ async def test_the_python_example_of_the_contract_publishes(tmp_path: Path) -> N
         )
         assert (ran.returncode, ran.stderr) == (0, "")
         assert ran.stdout.startswith("order-4711-reminder False ['points-expiring'] ['dlv_")
+
+
+async def test_the_example_service_tells_of_every_order(tmp_path: Path) -> None:
+    _, example = blocks("protos/README.md", "python")
+    rules = write_rulebook(tmp_path / "rules", crm="http://127.0.0.1:9/", rules=RULES)
+    async with running_gateway(write_config(tmp_path, rules=str(rules))) as gateway:
+        script = example.replace("127.0.0.1:50051", f"127.0.0.1:{gateway.grpc_port}")
+        ran = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", script],
+            input="".join(f"{number} {4711 + number}\n" for number in range(50)) + "7 1\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    said = sorted(ran.stdout.splitlines())
+    assert len(said) == 51
+    assert sum("is safe, 1 messages follow" in each for each in said) == 50
+    assert next(each for each in said if "refused" in each).startswith(
+        "order 7 was refused: organisation 50750 has alr"
+    )
 
 
 @pytest.mark.timeout(120)
