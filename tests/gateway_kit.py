@@ -175,7 +175,6 @@ async def open_test_gateway(config: Path) -> AsyncIterator[RunningGateway]:
     async with open_gateway(load_settings(config)) as gateway:
         await gateway.start_serving()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.grpc_port}") as channel:
-            await asyncio.wait_for(channel.channel_ready(), _PATIENCE)
             yield RunningGateway(None, channel, gateway.grpc_port, gateway.http_port)
 
 

@@ -4,7 +4,7 @@
 it says what is wrong, where, and what to do about it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -90,3 +90,19 @@ class InvalidConfiguration(TidingsError):
     """The gateway cannot start as configured; the message names each setting and its cure."""
 
     reason = "INVALID_CONFIGURATION"
+
+
+class Unauthenticated(TidingsError):
+    """The caller has not shown who they are, or no longer counts as who they were."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(TidingsError):
+    """The caller is known and may not do this; ``metadata`` names what was missing."""
+
+    reason = "PERMISSION_DENIED"
+
+    def __init__(self, message: str, metadata: Mapping[str, str]) -> None:
+        self.metadata = dict(metadata)
+        super().__init__(message)

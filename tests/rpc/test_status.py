@@ -4,24 +4,31 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc import StatusCode
 
-from tidings import app, cli, errors  # noqa: F401 (importing them loads every error class there is)
+from tidings import access, app, cli, client, errors  # noqa: F401 (importing them loads every error class there is)
 from tidings.errors import (
     EventIdReused,
     FieldViolation,
     InvalidEvent,
     NotFound,
     Overloaded,
+    PermissionDenied,
     StoreUnavailable,
     TidingsError,
+    Unauthenticated,
 )
 from tidings.expressions import ExpressionError
 from tidings.rpc import status_code, status_of
 
 # Errors of expressions never reach a caller: loading turns them into problems, deciding into rule failures.
 INTERNAL_ON_PURPOSE = {
+    "BufferFull": "the client's own",
+    "CallFailed": "the client's own",
+    "ClientClosed": "the client's own",
     "ComposeFailed": "a delivery's fault, settled by dispatch",
     "ConversionError": "shown with its fields, as an InvalidEvent",
+    "GatewayUnreachable": "the client's own",
     "InvalidConfiguration": "ends the start",
+    "InvalidKeyFile": "ends the start, or is logged",
     "InvalidRulebook": "ends the start",
     "RenderError": "a delivery's fault, settled by dispatch",
 }
@@ -49,6 +56,8 @@ def _code(kind: type[TidingsError]) -> StatusCode:
         (NotFound("delivery", "d"), StatusCode.NOT_FOUND, "NOT_FOUND"),
         (Overloaded("full", retry_after=2), StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
         (StoreUnavailable("locked"), StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"),
+        (Unauthenticated("who?"), StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),
+        (PermissionDenied("no", {}), StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -1,10 +1,12 @@
 """The one place that wires the gateway: in a straight line, closed in reverse."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from tidings.access import AuthSettings, InvalidKeyFile, KeyFile, Keyring, follow_keys
 from tidings.authoring import Evaluate, ExplainEvent, GivenRulebooks, Reloader, compile_folder, fingerprint
 from tidings.channels import open_email_channel, open_webhook_channel
 from tidings.config import Settings, read_secret
@@ -84,6 +86,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             clock=system_clock,
             loaded=loaded,
         )
+        keyring = await closing.enter_async_context(_open_keyring(settings.auth))
         email = await closing.enter_async_context(open_email_channel(settings.email, read_secret))
         webhook = await closing.enter_async_context(open_webhook_channel(settings.webhook, read_secret))
         publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics)
@@ -101,10 +104,16 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         rules = _rule_service(rulebooks, reloader)
         deliveries = DeliveryService(store, clock=system_clock)
         grpc = await closing.enter_async_context(
-            open_grpc_server(settings.grpc, events=events, rules=rules, deliveries=deliveries, store=store)
+            open_grpc_server(
+                settings.grpc, events=events, rules=rules, deliveries=deliveries, store=store, keyring=keyring
+            )
         )
         status = StatusPages(
-            store=store, metrics=metrics, revision=lambda: rulebooks.current.revision, clock=system_clock
+            store=store,
+            metrics=metrics,
+            revision=lambda: rulebooks.current.revision,
+            clock=system_clock,
+            keyring=keyring,
         )
         routes = [*status.routes(), *_vendor_intake(settings.intake, publish, store).routes()]
         http_port = await closing.enter_async_context(
@@ -164,6 +173,24 @@ def _past_reader(store: Store) -> ReadPast:
         return None if found is None else await asyncio.to_thread(lambda: load(unpack(found.archive)))
 
     return read
+
+
+@asynccontextmanager
+async def _open_keyring(settings: AuthSettings) -> AsyncIterator[Keyring | None]:
+    """Read the keys and follow their file; None where none are configured."""
+    if settings.keys is None:
+        yield None
+        return
+    file = KeyFile(settings.keys)
+    try:
+        keyring = Keyring(file.read(), clock=time.time)
+    except InvalidKeyFile as error:
+        raise InvalidConfiguration(f"auth.keys: {error}") from error
+    following = asyncio.create_task(follow_keys(file, keyring), name="keys")
+    try:
+        yield keyring
+    finally:
+        await _cancel(following)
 
 
 async def _finish(dispatching: asyncio.Task[None], stop: asyncio.Event) -> None:

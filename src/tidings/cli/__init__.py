@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "events": "events:events",
     "deliveries": "deliveries:deliveries",
     "contacts": "contacts:contacts",
+    "keys": "keys:keys",
 }
 """Where each command is: the module in this package, and the function or the group of commands in it."""
 

@@ -2,9 +2,11 @@
 
 import enum
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, Protocol
 
 import grpc
@@ -62,12 +64,30 @@ def when(timestamp: Timestamp) -> str:
 
 @asynccontextmanager
 async def gateway_channel(to: str) -> AsyncIterator[grpc.aio.Channel]:
-    """Open a channel to a gateway; a failed call ends the command with a readable message."""
-    async with grpc.aio.insecure_channel(to) as channel:
+    """Open a channel to a gateway; a failed call ends the command with a readable message.
+
+    The environment says what command lines should not show: TIDINGS_KEY the API key, TIDINGS_CA the file of the
+    authority that signed the gateway's certificate, TIDINGS_CERTIFICATE a file with our own certificate and its key.
+    """
+    from tidings.client import open_channel  # noqa: PLC0415 (only commands that talk to a gateway wait for it)
+
+    async with open_channel(to, key=os.environ.get("TIDINGS_KEY"), credentials=_credentials()) as channel:
         try:
             yield channel
         except grpc.aio.AioRpcError as error:
             fail(describe(error, to=to))
+
+
+def _credentials() -> grpc.ChannelCredentials | None:
+    """Read what TLS needs; None where no authority is named."""
+    authority, own = os.environ.get("TIDINGS_CA"), os.environ.get("TIDINGS_CERTIFICATE")
+    if not authority:
+        return None
+    try:
+        chain = Path(own).read_bytes() if own else None
+        return grpc.ssl_channel_credentials(Path(authority).read_bytes(), chain, chain)
+    except OSError as error:
+        fail(f"{error.filename} cannot be read: {error.strerror}")
 
 
 def error_details(error: grpc.aio.AioRpcError) -> Sequence[PackedMessage]:

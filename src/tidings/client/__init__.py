@@ -12,6 +12,7 @@ under the same ids, from where it has them.
 """
 
 from tidings.client.building import event_of
+from tidings.client.channel import open_channel
 from tidings.client.client import TidingsClient
 from tidings.client.errors import BufferFull, CallFailed, ClientClosed, GatewayUnreachable
 from tidings.client.settings import ClientSettings
@@ -24,4 +25,5 @@ __all__ = [
     "GatewayUnreachable",
     "TidingsClient",
     "event_of",
+    "open_channel",
 ]

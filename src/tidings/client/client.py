@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import grpc
 
 from tidings.client.buffer import Buffer, Parcel
+from tidings.client.channel import open_channel
 from tidings.client.errors import ClientClosed, error_of
 from tidings.client.sending import Sender
 from tidings.client.settings import ClientSettings
@@ -24,13 +25,6 @@ if TYPE_CHECKING:  # the stubs' types for an asynchronous channel exist in the g
     from tidings.gateway.v1.delivery_service_pb2_grpc import DeliveryServiceAsyncStub
     from tidings.gateway.v1.event_service_pb2_grpc import EventServiceAsyncStub
 
-_OPTIONS: Final = (
-    # One place decides about tries: this client. gRPC's own retries and hedging would hide them from it.
-    ("grpc.enable_retries", 0),
-    # A gateway that restarts is found again within a second, not within gRPC's two minutes.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-)
 _CLOSE_SECONDS: Final = 30.0
 
 
@@ -39,6 +33,7 @@ class TidingsClient:
 
     Args:
         target: the gateway, ``host:port``.
+        key: the API key, where the gateway wants one.
         settings: how batches are made and failures borne.
         credentials: for TLS; None speaks plain text, which a gateway offers on loopback only.
     """
@@ -47,14 +42,12 @@ class TidingsClient:
         self,
         target: str,
         *,
+        key: str | None = None,
         settings: ClientSettings | None = None,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         self._settings = settings or ClientSettings()
-        if credentials is None:
-            self.channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
-        else:
-            self.channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
+        self.channel = open_channel(target, key=key, credentials=credentials)
         self._events: EventServiceAsyncStub = EventServiceStub(self.channel)
         self._contacts: ContactServiceAsyncStub = ContactServiceStub(self.channel)
         self._deliveries: DeliveryServiceAsyncStub = DeliveryServiceStub(self.channel)

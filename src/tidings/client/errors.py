@@ -16,8 +16,10 @@ from tidings.errors import (
     InvalidRequest,
     NotFound,
     Overloaded,
+    PermissionDenied,
     StoreUnavailable,
     TidingsError,
+    Unauthenticated,
 )
 from tidings.gateway.v1.event_service_pb2 import PublishFault
 
@@ -125,5 +127,7 @@ _BUILD: Final[Mapping[str, Callable[[str, Mapping[str, str], Sequence[PackedMess
     ),
     NotFound.reason: lambda _, metadata, __: NotFound(metadata.get("kind", ""), metadata.get("name", "")),
     Overloaded.reason: _overloaded,
+    Unauthenticated.reason: lambda message, _, __: Unauthenticated(message),
+    PermissionDenied.reason: lambda message, metadata, _: PermissionDenied(message, metadata),
     StoreUnavailable.reason: lambda message, _, __: StoreUnavailable(message),
 }

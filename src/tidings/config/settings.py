@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tidings.access import AuthSettings
 from tidings.channels import Duration, EmailSettings, WebhookSettings
 from tidings.dispatch import DispatchSettings, RetentionSettings
 from tidings.errors import InvalidConfiguration
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     store: str = "sqlite:///tidings.db"
     """Where events and deliveries are kept, as a URL."""
 
+    auth: AuthSettings = Field(default_factory=AuthSettings)
     grpc: GrpcSettings = Field(default_factory=GrpcSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     intake: IntakeSettings = Field(default_factory=IntakeSettings)
@@ -80,14 +82,36 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _listeners_stay_on_this_machine(self) -> Self:
-        """There are no keys yet that would tell callers apart, so nobody from outside may call."""
+    def _listeners_that_others_reach_want_keys(self) -> Self:
+        """Without keys callers cannot be told apart, so nobody from outside may call."""
         for key, listen in (("grpc.listen", self.grpc.listen), ("http.listen", self.http.listen)):
-            if not _is_loopback(listen):
+            if not _is_loopback(listen) and self.auth.keys is None:
                 raise ValueError(
-                    f"{key}: {listen} can be reached from other machines, and callers are not authenticated yet; "
-                    "listen on 127.0.0.1 and let a proxy that authenticates forward to it"
+                    f"{key}: {listen} can be reached from other machines, and without keys anybody there may do "
+                    "anything; make a key with tidings keys create and name its file in auth.keys, or listen on "
+                    "127.0.0.1"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _intakes_that_others_reach_are_checked(self) -> Self:
+        """What a stranger posts must not become e-mails."""
+        if not _is_loopback(self.http.listen) and not self.intake.capillary.headers:
+            raise ValueError(
+                f"intake.capillary.headers: {self.http.listen} can be reached from other machines, and anybody there "
+                "could post events; name a header and its secret, as X-Token: env:NAME"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_travel_encrypted(self) -> Self:
+        """A key that travels in plain text is everybody's key."""
+        listen = self.grpc.listen
+        if not _is_loopback(listen) and self.grpc.tls is None and not self.grpc.allow_plaintext:
+            raise ValueError(
+                f"grpc.listen: {listen} can be reached from other machines, and without grpc.tls keys and events would "
+                "travel in plain text; set grpc.tls, or grpc.allow_plaintext: true where a proxy in front encrypts"
+            )
         return self
 
     @classmethod

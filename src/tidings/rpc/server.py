@@ -8,6 +8,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from tidings.access import Keyring
 from tidings.errors import InvalidConfiguration
 from tidings.gateway.v1 import (
     contact_service_pb2,
@@ -20,10 +21,11 @@ from tidings.gateway.v1 import (
     rule_service_pb2_grpc,
 )
 from tidings.rpc.delivery_service import DeliveryService
-from tidings.rpc.interceptors import ErrorInterceptor
+from tidings.rpc.interceptors import GuardInterceptor
 from tidings.rpc.rule_service import RuleService
 from tidings.rpc.services import ContactService, EventService
 from tidings.rpc.settings import GrpcSettings
+from tidings.rpc.tls import server_credentials
 from tidings.store import Store
 
 SERVICES = tuple(
@@ -53,13 +55,25 @@ class GrpcServer:
         await self.server.stop(grace)
 
 
+def _bind(server: grpc.aio.Server, settings: GrpcSettings) -> int:
+    if settings.tls is None:
+        return server.add_insecure_port(settings.listen)
+    return server.add_secure_port(settings.listen, server_credentials(settings.tls))
+
+
 @asynccontextmanager
 async def open_grpc_server(
-    settings: GrpcSettings, *, events: EventService, rules: RuleService, deliveries: DeliveryService, store: Store
+    settings: GrpcSettings,
+    *,
+    events: EventService,
+    rules: RuleService,
+    deliveries: DeliveryService,
+    store: Store,
+    keyring: Keyring | None = None,
 ) -> AsyncIterator[GrpcServer]:
     """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
     server = grpc.aio.server(
-        interceptors=[ErrorInterceptor()],
+        interceptors=[GuardInterceptor(store, keyring)],
         options=[("grpc.max_receive_message_length", settings.max_message_bytes), ("grpc.so_reuseport", 0)],
     )
     event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
@@ -70,7 +84,7 @@ async def open_grpc_server(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
     try:
-        port = server.add_insecure_port(settings.listen)
+        port = _bind(server, settings)
     except RuntimeError as error:
         message = f"grpc.listen: cannot bind {settings.listen}; is another gateway running there?"
         raise InvalidConfiguration(message) from error

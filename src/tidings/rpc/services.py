@@ -23,6 +23,7 @@ from tidings.rpc.convert import (
     result_to_proto,
 )
 from tidings.rpc.event_queries import EventQueries
+from tidings.rpc.interceptors import caller
 from tidings.rpc.paging import page_size_of
 from tidings.store import EventFilter, Store
 
@@ -72,7 +73,7 @@ class EventService(EventQueries):
     ) -> events_pb.PublishJsonResponse:
         """Publish a vendor's body."""
         org_id = request.org_id if request.HasField("org_id") else None
-        answer = await self._publish_json(request.body, org_id=org_id)
+        answer = await self._publish_json(request.body, org_id=org_id, owns=caller().owns)
         return events_pb.PublishJsonResponse(results=[json_result_to_proto(each) for each in answer.results])
 
     async def ListEvents(  # noqa: N802 (gRPC's name)

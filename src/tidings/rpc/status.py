@@ -18,8 +18,10 @@ from tidings.errors import (
     InvalidRequest,
     NotFound,
     Overloaded,
+    PermissionDenied,
     StoreUnavailable,
     TidingsError,
+    Unauthenticated,
     WrongState,
 )
 from tidings.rulebook import InvalidRulebook
@@ -33,6 +35,8 @@ STATUS: Final[Mapping[type[TidingsError], StatusCode]] = {
     WrongState: StatusCode.FAILED_PRECONDITION,
     Overloaded: StatusCode.RESOURCE_EXHAUSTED,
     StoreUnavailable: StatusCode.UNAVAILABLE,
+    Unauthenticated: StatusCode.UNAUTHENTICATED,
+    PermissionDenied: StatusCode.PERMISSION_DENIED,
     # A stored revision that this release no longer accepts.
     InvalidRulebook: StatusCode.FAILED_PRECONDITION,
 }
@@ -77,6 +81,8 @@ def _metadata(error: TidingsError) -> dict[str, str]:
         return {"org_id": str(error.org_id), "event_id": error.event_id}
     if isinstance(error, NotFound):
         return {"kind": error.kind, "name": error.name}
+    if isinstance(error, PermissionDenied):
+        return error.metadata
     return {}
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from tidings.errors import InvalidConfiguration
+from tidings.web.admission import refusing
 from tidings.web.settings import HttpSettings
 
 
@@ -14,7 +15,7 @@ async def open_http_server(
     settings: HttpSettings, routes: Iterable[web.RouteDef], *, max_body_bytes: int
 ) -> AsyncIterator[int]:
     """Bind and serve ``routes``; yield the port. Raise InvalidConfiguration when the address cannot be bound."""
-    application = web.Application(client_max_size=max_body_bytes)
+    application = web.Application(client_max_size=max_body_bytes, middlewares=[refusing])
     application.add_routes(list(routes))
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
     await runner.setup()

@@ -4,21 +4,30 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from tidings.access import Keyring, Permission
 from tidings.errors import TidingsError
 from tidings.store import Store
 from tidings.telemetry import Metrics
+from tidings.web.admission import admit
 
 
 class StatusPages:
     """``/healthz``, ``/readyz`` and ``/metrics``."""
 
     def __init__(
-        self, *, store: Store, metrics: Metrics, revision: Callable[[], str], clock: Callable[[], int]
+        self,
+        *,
+        store: Store,
+        metrics: Metrics,
+        revision: Callable[[], str],
+        clock: Callable[[], int],
+        keyring: Keyring | None = None,
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._revision = revision
         self._clock = clock
+        self._keyring = keyring
         self.serving = False
         """Whether the gateway takes events; false before it has started and once it is stopping."""
 
@@ -40,8 +49,10 @@ class StatusPages:
         body = {"ready": reason is None, "revision": self._revision()} | ({"reason": reason} if reason else {})
         return web.json_response(body, status=200 if reason is None else 503)
 
-    async def metrics(self, request: web.Request) -> web.Response:  # noqa: ARG002 (aiohttp's signature)
-        """Return the metrics in the Prometheus text format."""
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Return the metrics in the Prometheus text format, to a key that may read of every organisation."""
+        if self._keyring is not None:
+            admit(request, self._keyring, Permission.READ).require_every_org()
         try:
             backlog = await self._store.backlog()
         except TidingsError:
