@@ -1,10 +1,12 @@
 """When the next attempt is due: a pure function with laws."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidings.dispatch import SCHEDULES, RetryPolicy, next_attempt
-from tidings.model import Channel
+from tidings.dispatch.retry import policy_for
+from tidings.model import Channel, Endpoint
 
 NOW = 1_700_000_000_000
 JITTER = st.floats(0, 1)
@@ -26,6 +28,19 @@ def test_webhooks_follow_the_standard_webhooks_schedule() -> None:
         86_400_000,
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "endpoint", "pauses"),
+    [(None, None, (7,)), (None, (2, 3), (2, 3)), ((1,), None, (1,)), ((1,), (2, 3), (1,))],
+)
+def test_a_rules_pauses_go_before_the_endpoints_and_these_before_the_channels(
+    rule: tuple[int, ...] | None, endpoint: tuple[int, ...] | None, pauses: tuple[int, ...]
+) -> None:
+    channels = RetryPolicy(pauses=(7,), spread=0.5, longest_wait=9)
+    crm = Endpoint(org_id=1, name="crm", url="https://crm.example.com/", secrets=(), retry=endpoint)
+    assert policy_for(channels, crm, rule) == RetryPolicy(pauses=pauses, spread=0.5, longest_wait=9)
+    assert policy_for(channels, None, rule).pauses == (rule or (7,))
 
 
 @given(ATTEMPTS, JITTER, st.one_of(st.none(), st.integers(0, 10**9)))

@@ -35,6 +35,18 @@ GOOD_BRAND = "name: A\nfrom: a@example.com\n"
             id="event in a list",
         ),
         pytest.param(
+            f"event: pointsIssued\nretry: [5s, soon]\n{NOTIFY}",
+            [
+                "rules.yaml:5:17: error[invalid-pause]: this is not a pause between attempts (write 5s, 10m, 2h or 1d, up to 7d)"
+            ],
+            id="pause between attempts",
+        ),
+        pytest.param(
+            f"event: pointsIssued\nretry: []\n{NOTIFY}",
+            ["rules.yaml:5:12: error[invalid-value]: this must not be an empty list"],
+            id="no pauses",
+        ),
+        pytest.param(
             f"event: pointsIssued\norgs: [50750, 1]\n{NOTIFY}",
             ["rules.yaml:5:19: error[unknown-brand]: organisation 1 has no brand (describe it in brands/)"],
             id="organisation without a brand",
@@ -471,6 +483,13 @@ def test_an_endpoint_is_read_with_all_that_it_asks_for() -> None:
             ),
         ),
     )
+
+
+def test_a_rule_has_pauses_of_its_own() -> None:
+    found, problems = compiled(sources(rule(f"event: pointsIssued\nretry: [5s, 2m, 1h]\n{NOTIFY}")))
+    assert (problems, [each.retry for each in found.rules]) == ([], [(5_000, 120_000, 3_600_000)])
+    found, _ = compiled(sources(rule(f"event: pointsIssued\n{NOTIFY}")))
+    assert [each.retry for each in found.rules] == [None]
 
 
 def test_a_missing_secret_of_a_header_is_named_too() -> None:

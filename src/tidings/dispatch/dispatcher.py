@@ -254,7 +254,7 @@ class Dispatcher:
         if isinstance(sent.outcome, Postponed):
             self._metrics.held.labels("shaped").inc()
             return settle_held(leased, sent.outcome.detail, now=now, due_at=now + sent.outcome.wait_ms)
-        policy = policy_for(self._schedules[leased.delivery.channel], sent.endpoint)
+        policy = policy_for(self._schedules[leased.delivery.channel], sent.endpoint, sent.retry)
         timing = Timing(started=started, ended=now, jitter=self._dice())
         return settle_outcome(leased, sent.outcome, policy, timing)
 

@@ -55,11 +55,14 @@ SCHEDULES: Final[Mapping[Channel, RetryPolicy]] = {
 """Webhooks: the example schedule of Standard Webhooks. E-mail: denser at first, then RFC 5321's days."""
 
 
-def policy_for(schedule: RetryPolicy, endpoint: Endpoint | None) -> RetryPolicy:
-    """Return the channel's schedule, or the endpoint's own where it has one."""
-    if endpoint is None or endpoint.retry is None:
-        return schedule
-    return replace(schedule, pauses=endpoint.retry)
+def policy_for(
+    schedule: RetryPolicy, endpoint: Endpoint | None, rule_pauses: tuple[int, ...] | None = None
+) -> RetryPolicy:
+    """Return the schedule that counts: the rule's pauses, else the endpoint's own, else the channel's."""
+    pauses = rule_pauses
+    if pauses is None and endpoint is not None:
+        pauses = endpoint.retry
+    return schedule if pauses is None else replace(schedule, pauses=pauses)
 
 
 def next_attempt(

@@ -14,10 +14,13 @@ from tidings.store import Leased, Store
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came of an attempt, and the endpoint it went to; None for an e-mail and for what could not be composed."""
+    """What came of an attempt."""
 
     outcome: Outcome
     endpoint: Endpoint | None = None
+    """Where it went; None for an e-mail and for what could not be composed."""
+    retry: tuple[int, ...] | None = None
+    """The pauses that its rule asks for, milliseconds; None: it leaves them to the endpoint and the channel."""
 
 
 class Sender:
@@ -59,11 +62,13 @@ class Sender:
             return Sent(Refused(detail=str(error)))
         if isinstance(message, Unreachable):
             return message
+        rule = rulebook.rules.rule(delivery.rule_id)
+        retry = None if rule is None else rule.retry
         if isinstance(message, Email):
-            return Sent(await self._email.send(message))
+            return Sent(await self._email.send(message), retry=retry)
         if endpoint is not None and message.endpoint is not endpoint:
             message = replace(message, endpoint=endpoint)
-        return Sent(await self._webhook.send(message, now=self._clock()), message.endpoint)
+        return Sent(await self._webhook.send(message, now=self._clock()), message.endpoint, retry)
 
     async def _rulebook(self, revision: str) -> Rulebook:
         current = self._rulebooks.current

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tidings.documents import Document, Path, Report, validate
 from tidings.model import Brand, Endpoint, QuietHours, SecretRef, Secrets, Severity
-from tidings.rules.forms import is_reference, read_clock_time, read_pause, read_rate, read_zone
+from tidings.rules.forms import is_reference, read_clock_time, read_pauses, read_rate, read_zone
 from tidings.rules.shapes import BrandsFile, BrandShape, EndpointShape, QuietHoursShape
 
 
@@ -150,7 +150,7 @@ def _endpoint(org: int, shape: EndpointShape) -> Endpoint:
         concurrency=shape.concurrency,
         ordering=shape.ordering,
         headers=MappingProxyType({name: _header(value) for name, value in shape.headers.items()}),
-        retry=None if shape.retry is None else tuple(read_pause(each) for each in shape.retry),
+        retry=read_pauses(shape.retry),
         certificate=shape.certificate,
     )
 

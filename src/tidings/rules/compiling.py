@@ -10,6 +10,7 @@ from tidings.documents import Document, Path, Report, read, validate
 from tidings.model import Problem, Secrets, Severity, Source
 from tidings.rules.brands import Brands, read_brands
 from tidings.rules.expressions import ExpressionReader, RuleExpressions
+from tidings.rules.forms import read_pauses
 from tidings.rules.pace import Pace, unhurried
 from tidings.rules.references import References
 from tidings.rules.ruleset import Action, CompiledBody, EmailAction, Rule, RuleSet, WebhookAction
@@ -128,6 +129,7 @@ class _Compiler:
                     actions=tuple(action for action in actions if action is not None),
                     file=document.source.path,
                     line=document.place(path).line,
+                    retry=read_pauses(shape.retry),
                 )
             )
 

@@ -5,6 +5,7 @@ secret somebody wrote where its reference belongs.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import time
 from typing import Final
 from urllib.parse import urlsplit
@@ -138,6 +139,11 @@ def pause(text: str) -> str:
 def read_pause(text: str) -> int:
     """Return a checked pause in milliseconds."""
     return int(text[:-1]) * int(_SECONDS[text[-1]] * 1000)
+
+
+def read_pauses(texts: Iterable[str] | None) -> tuple[int, ...] | None:
+    """Return checked pauses in milliseconds; None for none given."""
+    return None if texts is None else tuple(read_pause(each) for each in texts)
 
 
 def header_name(text: str) -> str:

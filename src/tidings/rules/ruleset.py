@@ -57,6 +57,8 @@ class Rule:
     file: str
     line: int
     """Where the rule stands."""
+    retry: tuple[int, ...] | None = None
+    """Pauses between attempts, milliseconds; None: the endpoint's, or the channel's."""
 
 
 @dataclass(frozen=True, kw_only=True)

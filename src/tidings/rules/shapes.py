@@ -218,6 +218,10 @@ class RuleShape(Shape):
     expires_at: Expression | None = Field(
         default=None, description="JMESPath of the time after which nothing is sent; a date means its end."
     )
+    retry: Annotated[tuple[Pause, ...], _Filled] | None = Field(
+        default=None,
+        description="Pauses between attempts, such as [5s, 5m, 1h]; the endpoint's or the usual ones when absent.",
+    )
     notify: Annotated[tuple[ActionShape, ...], _Filled] = Field(description="What to send, to whom.")
 
     @property
