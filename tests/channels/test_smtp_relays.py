@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from channels_kit import SECRETS, an_email, secrets_of
 from smtp_kit import DROP, HANG, Answer, SmtpSink, smtp_sink
 from tidings.channels import EmailChannel, EmailSettings, open_email_channel
 from tidings.model import Accepted, Deferred, Outcome, Postponed, Refused
+from tidings.telemetry import Metrics
 
 ACCEPTED = Accepted(status_code=250, detail="2.0.0 taken")
 
@@ -134,6 +136,36 @@ async def test_when_every_relay_is_set_aside_a_message_waits_untried() -> None:
     assert got.detail == "relay: every relay is set aside after failures in a row"
     assert 0 < got.wait_ms <= 5_000
     assert sink.connections == 3
+
+
+async def test_a_relay_that_is_set_aside_and_comes_back_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = Metrics()
+    shift, clock = 0.0, asyncio.get_running_loop().time
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock() + shift)
+    async with smtp_sink() as sink:
+        transport, relay = f"smtp://localhost:{sink.port}?tls=none", {"relay": f"localhost:{sink.port}"}
+        settings = EmailSettings(transport=transport, hello="gateway.example.com", timeout=5)
+        seen: list[tuple[float | None, float | None]] = []
+
+        def look() -> None:
+            value = metrics.registry.get_sample_value
+            seen.append((value("tidings_relay_aside", relay), value("tidings_relay_set_aside_total", relay)))
+
+        with capture_logs() as lines:
+            async with open_email_channel(settings, secrets_of(SECRETS), metrics=metrics) as channel:
+                look()
+                sink.script("EHLO", *["421 4.3.2 closing"] * 3)
+                for _ in range(3):
+                    assert isinstance(await channel.send(an_email()), Deferred)
+                look()
+                shift = 6.0
+                assert await channel.send(an_email()) == ACCEPTED
+                look()
+    assert seen == [(0, None), (1, 1), (0, 1)]
+    assert [(line["event"], line["relay"], line["failures"]) for line in lines] == [
+        ("relay.set_aside", relay["relay"], 3),
+        ("relay.back", relay["relay"], 3),
+    ]
 
 
 async def test_each_relay_has_its_own_connections() -> None:

@@ -87,7 +87,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             loaded=loaded,
         )
         keyring = await closing.enter_async_context(_open_keyring(settings.auth))
-        email = await closing.enter_async_context(open_email_channel(settings.email, read_secret))
+        email = await closing.enter_async_context(open_email_channel(settings.email, read_secret, metrics=metrics))
         webhook = await closing.enter_async_context(open_webhook_channel(settings.webhook, read_secret))
         publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics)
         dispatcher = Dispatcher(

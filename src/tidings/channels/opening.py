@@ -23,18 +23,22 @@ from tidings.channels.transport import Capture, Relay, parse_transport
 from tidings.channels.webhook import WebhookSender
 from tidings.errors import InvalidConfiguration
 from tidings.model import SecretRef, Secrets
+from tidings.telemetry import Metrics
 
 
-def open_email_channel(settings: EmailSettings, secrets: Secrets) -> AbstractAsyncContextManager[EmailChannel]:
+def open_email_channel(
+    settings: EmailSettings, secrets: Secrets, *, metrics: Metrics | None = None
+) -> AbstractAsyncContextManager[EmailChannel]:
     """Open the transport that the settings name: a Mailbox, or relays with a pool of connections each.
 
-    No connection is made before the first message. Raises InvalidConfiguration, on entering, for a directory,
+    No connection is made before the first message. How relays fare is counted in
+    ``metrics``. Raises InvalidConfiguration, on entering, for a directory,
     a certificate file or a signing key that cannot be used.
     """
     transports = [parse_transport(each) for each in settings.transports]
     relays = [each for each in transports if isinstance(each, Relay)]
     if relays:
-        return _open_smtp(settings, relays, secrets)
+        return _open_smtp(settings, relays, secrets, metrics or Metrics())
     (capture,) = (each for each in transports if isinstance(each, Capture))
     return _open_mailbox(capture)
 
@@ -55,7 +59,9 @@ async def _open_mailbox(capture: Capture) -> AsyncIterator[Mailbox]:
 
 
 @contextlib.asynccontextmanager
-async def _open_smtp(settings: EmailSettings, relays: Sequence[Relay], secrets: Secrets) -> AsyncIterator[SmtpSender]:
+async def _open_smtp(
+    settings: EmailSettings, relays: Sequence[Relay], secrets: Secrets, metrics: Metrics
+) -> AsyncIterator[SmtpSender]:
     signer = DkimSigner(await asyncio.to_thread(_signing_keys, settings, secrets))
     own_name = await asyncio.to_thread(socket.getfqdn)
     clock = asyncio.get_running_loop().time
@@ -63,7 +69,8 @@ async def _open_smtp(settings: EmailSettings, relays: Sequence[Relay], secrets: 
         opened = []
         for relay in relays:
             connect = await _connector(relay, secrets, hello=settings.hello or own_name)
-            opened.append(SmtpRelay(connect, settings, clock=clock))
+            name = f"{relay.host}:{relay.port}"
+            opened.append(SmtpRelay(name, connect, settings, clock=clock, metrics=metrics))
             closing.push_async_callback(opened[-1].close)
         yield SmtpSender(opened, settings, signer=signer, clock=clock)
 

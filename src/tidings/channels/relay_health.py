@@ -35,6 +35,10 @@ class Health:
     is_tried: bool = False
     """Whether a message is trying it again, so that the others stay away until it has an answer."""
 
+    def is_given_up(self, policy: HealthPolicy) -> bool:
+        """Whether it has failed more than is borne, and has not taken a message since."""
+        return self.failures >= policy.tolerated
+
     def is_aside(self, *, now: float) -> bool:
         """Whether no message may go there now."""
         return now < self.aside_until
@@ -61,6 +65,6 @@ def after_failure(health: Health, policy: HealthPolicy, *, now: float) -> Health
 
 def while_tried(health: Health, policy: HealthPolicy, *, now: float) -> Health:
     """Return the health while a message tries the relay, which is not set aside: one that was, is to the others."""
-    if health.failures < policy.tolerated:
+    if not health.is_given_up(policy):
         return health
     return replace(health, aside_until=now + policy.longest_try, is_tried=True)

@@ -11,6 +11,9 @@ from tidings.channels.settings import EmailSettings
 from tidings.channels.smtp_connection import ConnectionLost, RelayUnavailable, Reply, SmtpConnection
 from tidings.channels.smtp_pool import Connect, SmtpPool
 from tidings.model import Outcome
+from tidings.telemetry import Metrics, events, get_logger
+
+log = get_logger()
 
 Clock = Callable[[], float]
 
@@ -36,13 +39,26 @@ class Progress:
 
 
 class SmtpRelay:
-    """One relay: its pool, and whether it is set aside. ``clock`` gives seconds and never goes back."""
+    """One relay: its pool, and whether it is set aside.
+
+    ``name`` is what logs and metrics call it; ``clock`` gives seconds and never goes back.
+    """
 
     def __init__(
-        self, connect: Connect, settings: EmailSettings, *, clock: Clock, policy: HealthPolicy = DEFAULT_POLICY
+        self,
+        name: str,
+        connect: Connect,
+        settings: EmailSettings,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        policy: HealthPolicy = DEFAULT_POLICY,
     ) -> None:
+        self._name = name
         self._connect = connect
         self._clock = clock
+        self._metrics = metrics
+        metrics.relay_aside.labels(name).set(0)
         self._policy = policy
         self._health = HEALTHY
         self._pool = SmtpPool(self._connect_unless_aside, settings)
@@ -58,7 +74,24 @@ class SmtpRelay:
 
     def note_failure(self) -> None:
         """Note that the relay could not be reached, did not let us in or hung up."""
-        self._health = after_failure(self._health, self._policy, now=self._clock())
+        before = self._health
+        self._health = after_failure(before, self._policy, now=self._clock())
+        if self._health is not before and self._health.is_given_up(self._policy):
+            self._metrics.relay_aside.labels(self._name).set(1)
+            self._metrics.relay_set_aside.labels(self._name).inc()
+            log.warning(
+                events.RELAY_SET_ASIDE,
+                relay=self._name,
+                failures=self._health.failures,
+                seconds=round(self.seconds_aside, 1),
+            )
+
+    def _note_answer(self) -> None:
+        """Note that the relay answered to a message, which is all that is asked of its health."""
+        if self._health.is_given_up(self._policy):
+            self._metrics.relay_aside.labels(self._name).set(0)
+            log.info(events.RELAY_BACK, relay=self._name, failures=self._health.failures)
+        self._health = HEALTHY
 
     async def close(self) -> None:
         """Take leave of the relay."""
@@ -93,7 +126,7 @@ class SmtpRelay:
                 connection.carried_to[message.domain] += 1
                 connection.is_worn = connection.carried_to[message.domain] >= most_to_domain
             outcome = await _converse(connection, message, progress)
-        self._health = HEALTHY
+        self._note_answer()
         return outcome
 
 

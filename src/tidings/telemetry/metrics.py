@@ -1,7 +1,7 @@
-"""Every metric of the gateway, declared once. Label values come from small closed sets, or from the rulebook.
+"""Every metric of the gateway, declared once.
 
-A ``Metrics`` object owns its registry: nothing is process-wide, so two gateways in one process (as in the
-tests) do not add up.
+Label values come from small closed sets, from the rulebook or from the configuration. A ``Metrics`` object owns its
+registry: nothing is process-wide, so two gateways in one process (as in the tests) do not add up.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -68,6 +68,18 @@ class Metrics:
             "tidings_endpoints_disabled",
             "Endpoints disabled, because they said that they are gone or because they failed for too long.",
             ["why"],
+            registry=self.registry,
+        )
+        self.relay_aside = Gauge(
+            "tidings_relay_aside",
+            "1 while an e-mail relay is set aside after failures in a row, until it takes a message again.",
+            ["relay"],
+            registry=self.registry,
+        )
+        self.relay_set_aside = Counter(
+            "tidings_relay_set_aside",
+            "Times an e-mail relay was set aside, failed tries of one that was set aside included.",
+            ["relay"],
             registry=self.registry,
         )
         self.backlog = Gauge(
