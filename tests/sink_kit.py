@@ -7,7 +7,7 @@ import asyncio
 import json
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -23,6 +23,8 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    echo: Callable[[Mapping[str, str]], str] | None = None
+    """Makes the body of the headers that came."""
     fault: Literal["", "hold", "hang", "reset-early", "reset-late", "reset-in-answer", "trickle"] = ""
     """``hold`` answers once the test sets ``release``; ``hang`` never answers; ``reset-early`` resets before the
     body is read, ``reset-late`` after it, ``reset-in-answer`` after half an answer; ``trickle`` sends the status
@@ -91,7 +93,8 @@ class HttpSink:
             return await self._reset(request)
         if reply.fault in ("reset-in-answer", "trickle"):
             return await self._half_an_answer(request, reply)
-        return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+        body = reply.body if reply.echo is None else reply.echo(request.headers).encode()
+        return web.Response(status=reply.status, headers=reply.headers, body=body)
 
     async def _keep(self, request: web.Request) -> None:
         body = await request.read()

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidings.channels import SmtpRuling, classify_http, classify_smtp, enhanced_code, parse_retry_after
-from tidings.channels.answers import LONGEST_DETAIL, LONGEST_WAIT_MS, shorten
-from tidings.model import Accepted, Deferred, Refused
+from tidings.channels.answers import LONGEST_DETAIL, LONGEST_WAIT_MS, http_outcome, shorten
+from tidings.model import Accepted, Deferred, Gone, Outcome, Refused
 
 NOW = 1_700_000_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
 
@@ -18,7 +18,32 @@ def test_every_http_status_has_its_meaning() -> None:
     deferred = {408, 425, 429} | set(range(500, 600)) | set(range(100, 200)) | set(range(600, 1000))
     for status in range(100, 1000):
         expected = Deferred if status in deferred else Accepted if status // 100 == 2 else Refused
+        expected = Gone if status == 410 else expected
         assert (status, classify_http(status)) == (status, expected)
+
+
+_UNWANTED = "the endpoint wants no more webhooks (webhook-delivery: disable)"
+_ABORTED = "the endpoint does not want this webhook (webhook-delivery: abort-message)"
+
+
+@pytest.mark.parametrize(
+    ("status", "wish", "outcome"),
+    [
+        (200, "disable", Accepted(status_code=200)),
+        (204, "abort-message", Accepted(status_code=204)),
+        (400, "disable", Gone(status_code=400, detail=_UNWANTED)),
+        (410, "disable", Gone(status_code=410, detail=_UNWANTED)),
+        (500, " DISABLE\t", Gone(status_code=500, detail=_UNWANTED)),
+        (301, "abort-message", Refused(status_code=301, detail=_ABORTED)),
+        (429, "Abort-Message", Refused(status_code=429, detail=_ABORTED)),
+        (500, "abort-message", Refused(status_code=500, detail=_ABORTED)),
+        (500, "", Deferred(status_code=500, retry_after_ms=7_000)),
+        (500, "disable, abort-message", Deferred(status_code=500, retry_after_ms=7_000)),
+        (400, "pause", Refused(status_code=400)),
+    ],
+)
+def test_an_endpoints_wish_counts_beside_a_failure(status: int, wish: str, outcome: Outcome) -> None:
+    assert http_outcome(status, b"", retry_after="7", wish=wish, now=NOW) == outcome
 
 
 @pytest.mark.parametrize(

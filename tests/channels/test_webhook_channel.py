@@ -15,7 +15,7 @@ from sink_kit import Reply, http_sink
 from tidings.channels import WebhookChannel, WebhookSettings, open_webhook_channel
 from tidings.channels.http_client import AddressBlocked, Target, open_http_client
 from tidings.errors import InvalidConfiguration
-from tidings.model import Accepted, Deferred, Outcome, Refused
+from tidings.model import Accepted, Deferred, Gone, Outcome, Refused
 
 BLOCKED = Refused(
     detail="the endpoint's address is not a public one; webhook.allow_networks says which others may be reached"
@@ -109,7 +109,7 @@ REDIRECTED = "redirects are not followed, so give the endpoint the address that 
         (Reply(status=204), Accepted(status_code=204)),
         (Reply(status=200, body=b'{"ok": true}\n'), Accepted(status_code=200, detail='{"ok": true}')),
         (Reply(status=404, body=b"no such hook"), Refused(status_code=404, detail="no such hook")),
-        (Reply(status=410), Refused(status_code=410)),
+        (Reply(status=410), Gone(status_code=410)),
         (Reply(status=301, headers={"location": "https://example.com/"}), Refused(status_code=301, detail=REDIRECTED)),
         (Reply(status=304), Refused(status_code=304, detail=REDIRECTED)),
         (Reply(status=503, headers={"retry-after": "120"}), Deferred(status_code=503, retry_after_ms=120_000)),

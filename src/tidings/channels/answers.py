@@ -10,7 +10,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from tidings.model import Accepted, Deferred, Outcome, Refused
+from tidings.channels.redaction import REDACTED, Redactor
+from tidings.model import Accepted, Deferred, Gone, Outcome, Refused
 
 Verdict = type[Accepted] | type[Deferred] | type[Refused]
 
@@ -21,24 +22,35 @@ LONGEST_WAIT_MS: Final = 366 * 86_400_000
 """A Retry-After beyond this counts as this; whoever schedules caps it further."""
 
 _UNREADABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
-_SECRET: Final = re.compile(r"wh(?:sec|sk)_[A-Za-z0-9+/=]+|\bv1a?,[A-Za-z0-9+/=]{20,}")
+_SECRET: Final = re.compile(r"wh(?:sec|sk)_(?:[A-Za-z0-9+=]|\\?/)+|\bv1a?,(?:[A-Za-z0-9+=]|\\?/){20,}")
 
 
-def shorten(text: str) -> str:
-    """Return the text on one line, without signing secrets or signatures, at most LONGEST_DETAIL long."""
-    text = _UNREADABLE.sub(" ", text[: 4 * LONGEST_DETAIL]).strip()
+_HIDE_NOTHING: Final = Redactor()
+
+
+def shorten(text: str, hide: Redactor = _HIDE_NOTHING) -> str:
+    """Return the text on one line, at most LONGEST_DETAIL long.
+
+    It is without signing secrets and signatures, whosever they are, and without what ``hide`` knows.
+    """
+    text = _UNREADABLE.sub(" ", hide(text)[: 4 * LONGEST_DETAIL]).strip()
     if "whs" in text or "v1" in text:
-        text = _SECRET.sub("[redacted]", text)
+        text = _SECRET.sub(REDACTED, text)
     return text if len(text) <= LONGEST_DETAIL else text[: LONGEST_DETAIL - 1] + "…"
 
 
 # HTTP
 
-_HTTP: Final[Mapping[int, Verdict]] = {408: Deferred, 425: Deferred, 429: Deferred}
+_HTTP: Final[Mapping[int, Verdict]] = {408: Deferred, 410: Gone, 425: Deferred, 429: Deferred}
 _HTTP_CLASS: Final[Mapping[int, Verdict]] = {2: Accepted, 3: Refused, 4: Refused, 5: Deferred}
 _HTTP_REMARK: Final[Mapping[int, str]] = {
     3: "redirects are not followed, so give the endpoint the address that it moved to",
 }
+_WISH: Final[Mapping[str, tuple[type[Refused], str]]] = {
+    "disable": (Gone, "the endpoint wants no more webhooks (webhook-delivery: disable)"),
+    "abort-message": (Refused, "the endpoint does not want this webhook (webhook-delivery: abort-message)"),
+}
+"""What an endpoint may say of its own accord in the header webhook-delivery of an answer that is no success."""
 _SECONDS: Final = re.compile(r"\d{1,18}", re.ASCII)
 _LONGEST_RETRY_AFTER: Final = 64
 
@@ -48,22 +60,42 @@ def classify_http(status: int) -> Verdict:
     return _HTTP.get(status) or _HTTP_CLASS.get(status // 100, Deferred)
 
 
-def http_outcome(status: int, body: bytes, *, retry_after: str | None, now: int) -> Outcome:
-    """Turn an HTTP answer into an outcome; ``now`` (epoch milliseconds) is what a date in Retry-After counts from."""
+def http_outcome(
+    status: int,
+    body: bytes,
+    *,
+    retry_after: str | None,
+    wish: str | None = None,
+    now: int,
+    hide: Redactor = _HIDE_NOTHING,
+) -> Outcome:
+    """Turn an HTTP answer into an outcome.
+
+    Args:
+        status: its status code.
+        body: its body, or the beginning of it.
+        retry_after: its header Retry-After.
+        wish: its header webhook-delivery.
+        now: epoch milliseconds that a date in Retry-After counts from.
+        hide: blots out of the detail what must not be kept.
+    """
     verdict = classify_http(status)
-    detail = _http_detail(status, body)
+    wanted = _WISH.get(wish.strip().lower()) if wish and verdict is not Accepted else None
+    if wanted is not None:
+        verdict, remark = wanted
+        return verdict(status_code=status, detail=_http_detail(remark, body, hide))
+    detail = _http_detail(_HTTP_REMARK.get(status // 100, ""), body, hide)
     if verdict is Deferred:
         wait = parse_retry_after(retry_after, now=now) if retry_after else None
         return Deferred(status_code=status, detail=detail, retry_after_ms=wait)
     return verdict(status_code=status, detail=detail)
 
 
-def _http_detail(status: int, body: bytes) -> str:
-    remark = _HTTP_REMARK.get(status // 100, "")
+def _http_detail(remark: str, body: bytes, hide: Redactor) -> str:
     if not body:
         return remark
-    text = body[: 4 * LONGEST_DETAIL].decode("utf-8", "replace")
-    return shorten(f"{remark}: {text}" if remark else text)
+    text = body.decode("utf-8", "replace")
+    return shorten(f"{remark}: {text}" if remark else text, hide)
 
 
 def parse_retry_after(value: str, *, now: int) -> int | None:

@@ -58,6 +58,8 @@ class HttpAnswer:
     status: int
     retry_after: str | None
     body: bytes
+    wish: str | None = None
+    """What its header webhook-delivery says."""
 
 
 async def system_resolve(host: str, port: int) -> Sequence[str]:
@@ -105,6 +107,7 @@ class HttpClient:
             status=response.status,
             retry_after=response.headers.get("retry-after"),
             body=await _bounded_body(response),
+            wish=response.headers.get("webhook-delivery"),
         )
 
 

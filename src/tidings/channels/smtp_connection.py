@@ -4,6 +4,7 @@ Commands carry no time limits of their own: whoever calls sets one limit round a
 """
 
 import asyncio
+import base64
 import contextlib
 import ssl
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Final, NamedTuple
 
 import aiosmtplib
 
+from tidings.channels.redaction import Redactor
 from tidings.channels.transport import Relay, Tls
 
 _LEAVING: Final = 421
@@ -87,7 +89,7 @@ class SmtpConnection:
             local_hostname=access.hello,
             timeout=None,
         )
-        with _connecting(f"{relay.host}:{relay.port}"):
+        with _connecting(f"{relay.host}:{relay.port}", _login(relay.user, access.password)):
             await client.connect()
             if client.is_ehlo_or_helo_needed:
                 await client.ehlo()
@@ -146,21 +148,29 @@ def _conversing() -> Iterator[None]:
         raise ConnectionLost from error
 
 
+def _login(user: str | None, password: str | None) -> Redactor:
+    """Return what blots our login out of an answer, as it is and as AUTH sends it."""
+    if not password:
+        return Redactor()
+    plain = f"\0{user or ''}\0{password}".encode()
+    return Redactor([password, *(base64.b64encode(each).decode() for each in (plain, password.encode()))])
+
+
 @contextlib.contextmanager
-def _connecting(place: str) -> Iterator[None]:
+def _connecting(place: str, hide: Redactor) -> Iterator[None]:
     try:
         yield
     except aiosmtplib.SMTPAuthenticationError as error:
         raise RelayUnavailable(
-            f"login: the relay {place} refused the login: {error.code} {error.message}", code=error.code
+            f"login: the relay {place} refused the login: {error.code} {hide(error.message)}", code=error.code
         ) from error
     except aiosmtplib.SMTPResponseException as error:
         raise RelayUnavailable(
-            f"relay: the relay {place} turned us away: {error.code} {error.message}", code=max(error.code, 0)
+            f"relay: the relay {place} turned us away: {error.code} {hide(error.message)}", code=max(error.code, 0)
         ) from error
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         kind = "tls: no TLS with" if _is_tls(error) else "relay: no connection to"
-        raise RelayUnavailable(f"{kind} the relay {place}: {error}") from error
+        raise RelayUnavailable(f"{kind} the relay {place}: {hide(str(error))}") from error
 
 
 def _is_tls(error: BaseException) -> bool:

@@ -7,11 +7,13 @@ bytes, and a rotated secret is in use soon after.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, TypeVar
 
 from tidings.channels.answers import http_outcome, shorten
 from tidings.channels.certificates import ClientCertificates, UnusableCertificate
 from tidings.channels.http_client import AddressBlocked, HttpClient, HttpFault, Target, UnusableUrl
+from tidings.channels.redaction import Redactor, url_tokens
 from tidings.channels.signature import Key, decode_key, sign_with
 from tidings.model import Deferred, Endpoint, Outcome, Refused, SecretRef, Secrets, WebhookCall
 
@@ -27,7 +29,7 @@ _BLOCKED: Final = Refused(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Read:
     """An endpoint's secrets as read at one time: keys and further headers, or what is wrong."""
 
@@ -35,7 +37,14 @@ class _Read:
     at: int
     keys: tuple[Key, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """What must not be kept of an answer that repeats it."""
     problem: str = ""
+
+    @cached_property
+    def hide(self) -> Redactor:
+        """What blots these secrets out."""
+        return Redactor(self.secrets)
 
 
 class WebhookSender:
@@ -63,14 +72,22 @@ class WebhookSender:
                 if endpoint.certificate is None
                 else await self._certificates.context(endpoint.certificate, now=now)
             )
-            answer = await self._client.post(target, call.body, _headers(call, read, now // 1000), context=context)
+            headers = _headers(call, read, now // 1000)
+            answer = await self._client.post(target, call.body, headers, context=context)
         except UnusableCertificate as error:
             return _unfit(endpoint, str(error))
         except AddressBlocked:
             return _BLOCKED
         except HttpFault as fault:
-            return Deferred(detail=shorten(str(fault)))
-        return http_outcome(answer.status, answer.body, retry_after=answer.retry_after, now=now)
+            return Deferred(detail=shorten(str(fault), read.hide))
+        return http_outcome(
+            answer.status,
+            answer.body,
+            retry_after=answer.retry_after,
+            wish=answer.wish,
+            now=now,
+            hide=_hiding(read, headers, answer.body),
+        )
 
     def _target(self, url: str) -> Target | Refused:
         target = self._targets.get(url)
@@ -103,7 +120,9 @@ class WebhookSender:
             headers = {name: self._header(name, value) for name, value in endpoint.headers.items()}
         except _Unfit as error:
             return _Read(endpoint, now, problem=str(error))
-        return _Read(endpoint, now, keys, headers)
+        confided = [headers[name] for name, value in endpoint.headers.items() if _is_confided(name, value)]
+        signing = [part for each in endpoint.secrets for part in _with_and_without_prefix(self._value(each).strip())]
+        return _Read(endpoint, now, keys, headers, (*confided, *signing, *url_tokens(endpoint.url)))
 
     def _key(self, reference: SecretRef) -> Key:
         try:
@@ -141,6 +160,23 @@ def _headers(call: WebhookCall, read: _Read, timestamp: int) -> dict[str, str]:
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign_with(read.keys, call.delivery_id, timestamp, call.body),
     }
+
+
+def _is_confided(name: str, value: str | SecretRef) -> bool:
+    """Say whether a header's value is a secret; one that is written out is not, save where it always is."""
+    return isinstance(value, SecretRef) or name.lower() == "authorization"
+
+
+def _with_and_without_prefix(secret: str) -> tuple[str, str]:
+    return secret, secret.rpartition("_")[2]
+
+
+def _hiding(read: _Read, headers: Mapping[str, str], body: bytes) -> Redactor:
+    """Return what blots out the secrets, and the signatures too if the answer looks as if it had some."""
+    if b"v1" not in body:
+        return read.hide
+    signatures = headers["webhook-signature"].split()
+    return Redactor([*read.secrets, *signatures, *(each.partition(",")[2] for each in signatures)])
 
 
 def _make_room(kept: dict[_K, _V]) -> None:

@@ -9,7 +9,7 @@ from tidings.dispatch.destination import Destination
 from tidings.dispatch.health import WORTH_KEEPING_MS, Ended, EndpointHealth
 from tidings.dispatch.settings import DispatchSettings
 from tidings.errors import TidingsError
-from tidings.model import Accepted, Attempted, Delivery, Endpoint
+from tidings.model import Accepted, Attempted, Delivery, Endpoint, Gone
 from tidings.rulebook import Rulebook
 from tidings.store import Store
 from tidings.telemetry import Metrics, events, get_logger
@@ -24,6 +24,7 @@ Key = tuple[int, str]
 
 _GONE: Final = 410
 _DEFAULT_CONCURRENCY: Final = 16
+"""A status that says all there is to say."""
 
 
 class Endpoints:
@@ -98,8 +99,8 @@ class Endpoints:
         if health is None or health.disabled_at is not None:
             return
         health.failed(now)
-        if outcome.status_code == _GONE:
-            await self._disable(endpoint, "gone", "it answered 410 Gone", now)
+        if isinstance(outcome, Gone):
+            await self._disable(endpoint, "gone", _farewell(outcome), now)
         elif health.is_worn_out(now, after=int(self._settings.disable_after * 1000)):
             await self._disable(
                 endpoint, "failing", f"it has failed for too long, the last time: {outcome.detail}", now
@@ -185,3 +186,9 @@ class Endpoints:
 def _find(rulebook: Rulebook | None, key: Key) -> Endpoint | None:
     brand = None if rulebook is None else rulebook.rules.brands.get(key[0])
     return None if brand is None else brand.endpoint(key[1])
+def _farewell(outcome: Gone) -> str:
+    if outcome.status_code == _GONE:
+        return "it answered 410 Gone"
+    return f"it answered {outcome.status_code} and asked for it (webhook-delivery: disable)"
+
+

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidings.dispatch.retry import RetryPolicy, next_attempt
-from tidings.model import Accepted, Attempt, Attempted, Cause, Deferred, Refused
+from tidings.model import Accepted, Attempt, Attempted, Cause, Deferred, Gone, Refused
 from tidings.store import Leased, Settlement
 
 OUTCOMES: Final[Mapping[type[Attempted], Cause]] = {
     Accepted: Cause.ACCEPTED,
     Deferred: Cause.DEFERRED,
     Refused: Cause.REFUSED,
+    Gone: Cause.REFUSED,
 }
 """How an attempt is recorded, by what came of it."""
 

@@ -18,7 +18,7 @@ from tidings.model.delivery import (
     State,
     delivery_id,
 )
-from tidings.model.message import Accepted, Attempted, Deferred, Email, Outcome, Postponed, Refused, WebhookCall
+from tidings.model.message import Accepted, Attempted, Deferred, Email, Gone, Outcome, Postponed, Refused, WebhookCall
 from tidings.model.problem import Problem, Severity, Source
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Delivery",
     "Email",
     "Endpoint",
+    "Gone",
     "Outcome",
     "PlannedDelivery",
     "Postponed",

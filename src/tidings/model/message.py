@@ -63,6 +63,11 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gone(Refused):
+    """A refusal for good of everything: whoever it went to takes no more messages, neither this nor another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Postponed:
     """Nothing was tried: it is not this message's turn yet. No attempt is recorded or used up."""
 
