@@ -3,11 +3,12 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from channels_kit import SECRET
-from dispatch_kit import ORG, all_in, dispatching, open_desk, quick, rulebook, until
+from dispatch_kit import all_in, dispatching, open_desk, quick, rulebook, until
 from sink_kit import Reply, http_sink
-from tidings.dispatch.health import address_mark
-from tidings.model import Accepted, Outcome, State, WebhookCall
+from tidings.model import Accepted, Cause, Outcome, State, WebhookCall
 
 DAY = 86_400_000
 
@@ -29,8 +30,7 @@ async def test_an_endpoint_that_is_gone_is_disabled_at_once_and_for_good(tmp_pat
     assert len(sink.received) == 1
     assert attempts == ()
     assert delivery.reason == (
-        f"endpoint crm is disabled: it answered 410 Gone {address_mark(sink.url)}; "
-        "give it another url, then retry the delivery"
+        "endpoint crm is disabled: it answered 410 Gone; give it another url or enable it, then retry the delivery"
     )
     assert desk.value("tidings_endpoints_disabled_total", why="gone") == 1
 
@@ -51,18 +51,51 @@ async def test_another_url_puts_a_disabled_endpoint_back_into_use() -> None:
     assert (len(gone.received), len(sink.received)) == (1, 1)
 
 
-async def test_an_endpoint_may_be_enabled_by_hand() -> None:
+@pytest.mark.parametrize("status", [400, 429, 500, 302])
+async def test_an_endpoint_may_ask_to_be_disabled(status: int) -> None:
     async with (
         http_sink(SECRET) as sink,
         open_desk(rulebook(f"name: crm, url: '{sink.url}'")) as desk,
-        dispatching(desk) as dispatcher,
+        dispatching(desk),
     ):
-        sink.script(Reply(status=410))
-        await all_in(desk, State.DEAD, await desk.publish(1))
-        assert await dispatcher.enable_endpoint(ORG, "crm")
-        assert not await dispatcher.enable_endpoint(ORG, "crm")
+        sink.script(Reply(status=status, headers={"webhook-delivery": "disable", "retry-after": "5"}, body=b"moved"))
+        (first,) = await desk.publish(1)
+        await all_in(desk, State.DEAD, [first])
+        asked = f"it answered {status} and asked for it (webhook-delivery: disable)"
+        await until(lambda: desk.disabled == [("crm", asked)])
+        await all_in(desk, State.SUPPRESSED, await desk.publish(1, start=1))
+        delivery, attempts = await desk.delivery(first)
+    assert delivery.reason == "the endpoint wants no more webhooks (webhook-delivery: disable): moved"
+    assert [(each.outcome, each.status_code) for each in attempts] == [(Cause.REFUSED, status)]
+    assert desk.value("tidings_endpoints_disabled_total", why="gone") == 1
+
+
+async def test_an_endpoint_may_ask_for_one_webhook_not_to_come_again() -> None:
+    async with (
+        http_sink(SECRET) as sink,
+        open_desk(rulebook(f"name: crm, url: '{sink.url}'")) as desk,
+        dispatching(desk),
+    ):
+        sink.script(Reply(status=503, headers={"Webhook-Delivery": " Abort-Message "}, body=b"unknown member"))
+        (first,) = await desk.publish(1)
+        await all_in(desk, State.DEAD, [first])
         await all_in(desk, State.DELIVERED, await desk.publish(1, start=1))
-        assert await desk.store.endpoint_states() == []
+        delivery, _ = await desk.delivery(first)
+    assert delivery.reason == (
+        "the endpoint does not want this webhook (webhook-delivery: abort-message): unknown member"
+    )
+    assert desk.disabled == []
+
+
+async def test_what_an_endpoint_asks_for_beside_a_success_is_ignored() -> None:
+    async with (
+        http_sink(SECRET) as sink,
+        open_desk(rulebook(f"name: crm, url: '{sink.url}'")) as desk,
+        dispatching(desk),
+    ):
+        sink.script(*[Reply(headers={"webhook-delivery": wish}) for wish in ("disable", "abort-message")])
+        await all_in(desk, State.DELIVERED, await desk.publish(3))
+    assert desk.disabled == []
 
 
 async def test_an_endpoint_that_fails_for_days_is_disabled() -> None:

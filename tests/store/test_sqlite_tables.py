@@ -49,6 +49,22 @@ def test_every_older_version_is_brought_to_the_same_tables(connection: Connectio
         assert older.execute(tables).fetchall() == connection.execute(tables).fetchall()
 
 
+def test_the_digest_of_a_disabled_endpoints_url_is_taken_out_of_its_reason() -> None:
+    before = next(number for number, step in enumerate(MIGRATIONS) if "ADD COLUMN url_digest" in step)
+    with closing(connect(None, SqliteSettings())) as older:
+        migrate(older, MIGRATIONS[:before])
+        older.executemany(
+            "INSERT INTO endpoint_state VALUES (1, ?, NULL, ?, ?)",
+            [("bi", 9, "it answered 410 Gone (address 0123456789ab)"), ("crm", None, "")],
+        )
+        migrate(older)
+
+        assert older.execute(SQL["endpoint_states"]).fetchall() == [
+            (1, "bi", None, 9, "it answered 410 Gone", "0123456789ab"),
+            (1, "crm", None, None, "", ""),
+        ]
+
+
 def test_a_step_that_fails_leaves_the_version_before_it() -> None:
     good, bad = "CREATE TABLE one (x);", "CREATE TABLE two (x);\nCREATE TABLE one (x);"
     with closing(connect(None, SqliteSettings())) as connection:
@@ -100,6 +116,7 @@ EXPECTED_PLANS = {
     "pick_failed": "SEARCH delivery USING INDEX delivery_failed (state=? AND created_at>? AND (created_at,id)<(?,?))",
     "pick_unfinished": "SEARCH delivery USING INDEX delivery_queue (org_id>? AND org_id<?)",
     "move_deliveries": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
+    "hasten_deliveries": "SEARCH delivery USING INDEX delivery_queue (org_id=? AND wake_at>?)",
     "drop_deliveries": "SEARCH delivery USING COVERING INDEX delivery_settled (settled_at<?)",
     "events_to_drop": "SEARCH event USING INDEX event_received (received_at>? AND received_at<?)",
     "drop_events": "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)",

@@ -17,8 +17,11 @@ from store_kit import (
     state_of,
     waiting,
 )
-from tidings.model import MOVES, Cause, State
+from tidings.model import MOVES, Cause, Recipient, RecipientKind, State
 from tidings.store import DeliveryChange, DeliveryFilter, EndpointState, Leased, Retention, Store
+
+CUSTOMER = Recipient(kind=RecipientKind.CUSTOMER, name="c-7")
+"""Whom the deliveries of these tests go to."""
 
 REACHED = {
     State.WAITING: None,
@@ -212,9 +215,67 @@ async def test_a_slow_reader_misses_the_oldest(store: Store) -> None:
     assert seen[-2].delivery_id == newest.delivery.id
 
 
+async def due_of(store: Store, delivery_id: str) -> int:
+    found = await store.get_delivery(delivery_id)
+    assert found is not None
+    return found[0].due_at
+
+
+async def test_what_waits_for_a_recipient_is_hastened(store: Store) -> None:
+    held = await bring_to(store, State.HELD, "held")
+    other = await bring_to(store, State.HELD, "other", org_id=2)
+    waits = make_publication(make_event("waits", org_id=1))
+    later = make_publication(make_event("later", org_id=1), due_at=T0 + 9_000)
+    await store.record([waits])
+    await store.settle([settlement(await lease_one(store), Cause.DEFERRED, due_at=T0 + 8_000)])
+    await store.record([later])
+    dead = await bring_to(store, State.DEAD, "dead")
+
+    assert await store.hasten(1, CUSTOMER, now=T0 + 70) == 2
+
+    names = (held, waits.deliveries[0].id, later.deliveries[0].id, other)
+    assert [await due_of(store, name) for name in names] == [T0 + 70, T0 + 70, T0 + 9_000, T0 + 9_000]
+    assert [await state_of(store, name) for name in (*names, dead)] == [
+        *(State.HELD, State.WAITING, State.WAITING, State.HELD, State.DEAD),
+    ]
+    await store.wait_for_work(timeout=30)
+    leased = await store.lease(now=T0 + 70, until=T0 + 900, limit=10)
+    assert {each.delivery.id: each.delivery.attempts for each in leased} == {held: 1, waits.deliveries[0].id: 1}
+
+
+async def test_only_what_is_due_later_is_hastened_and_to_that_recipient_alone(store: Store) -> None:
+    await bring_to(store, State.HELD)
+    nobody = Recipient(kind=RecipientKind.ENDPOINT, name="crm")
+
+    assert await store.hasten(1, nobody, now=T0 + 70) == 0
+    assert await store.hasten(1, CUSTOMER, now=T0 + 9_000) == 0
+    assert await store.next_due() == T0 + 9_000
+
+
+async def test_many_are_hastened_each_once(store: Store) -> None:
+    await store.record(make_publications(25, deliveries=100))
+    while leased := await store.lease(now=T0 + 100, until=T0 + 900, limit=1_000):
+        await store.settle([settlement(each, Cause.HELD, due_at=T0 + 9_000, tried=False) for each in leased])
+
+    assert await store.hasten(50750, CUSTOMER, now=T0 + 200) == 2_500
+    assert await store.hasten(50750, CUSTOMER, now=T0 + 200) == 0
+
+
+async def test_of_a_lane_the_first_is_hastened_and_the_others_stay_behind_it(store: Store) -> None:
+    await store.record([make_publication(make_event(f"e-{number}"), lane="c-7") for number in range(3)])
+    first = await lease_one(store)
+    await store.settle([settlement(first, Cause.HELD, due_at=T0 + 9_000, tried=False)])
+
+    assert await store.hasten(50750, CUSTOMER, now=T0 + 200) == 1
+    assert (await lease_one(store, now=T0 + 200)).delivery.id == first.delivery.id
+    assert await store.lease(now=T0 + 200, until=T0 + 900, limit=10) == []
+
+
 async def test_an_endpoints_state_is_remembered_until_it_is_in_order(store: Store) -> None:
     failing = EndpointState(org_id=1, name="crm", failing_since=T0, reason="HTTP 503")
-    disabled = EndpointState(org_id=1, name="bi", failing_since=T0, disabled_at=T0 + 9, reason="410 Gone")
+    disabled = EndpointState(
+        org_id=1, name="bi", failing_since=T0, disabled_at=T0 + 9, reason="410 Gone", url_digest="ab12"
+    )
     other = EndpointState(org_id=2, name="crm", disabled_at=T0 + 9)
     for state in (failing, replace(disabled, disabled_at=None), other, disabled):
         await store.save_endpoint_state(state)

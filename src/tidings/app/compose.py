@@ -10,7 +10,7 @@ from tidings.access import AuthSettings, InvalidKeyFile, KeyFile, Keyring, follo
 from tidings.authoring import Evaluate, ExplainEvent, GivenRulebooks, Reloader, compile_folder, fingerprint
 from tidings.channels import open_email_channel, open_webhook_channel
 from tidings.config import Settings, read_secret
-from tidings.dispatch import Dispatcher, keep_retention
+from tidings.dispatch import Dispatcher, EndpointsByHand, keep_retention
 from tidings.errors import InvalidConfiguration
 from tidings.intake import KeepingPolicy, Publish, PublishJson, TakeVendorBody, system_clock
 from tidings.model import Endpoint
@@ -102,7 +102,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         )
         events = EventService(publish, store, ExplainEvent(store=store, rulebooks=rulebooks))
         rules = _rule_service(rulebooks, reloader)
-        deliveries = DeliveryService(store, clock=system_clock)
+        by_hand = EndpointsByHand(dispatcher.endpoints, rulebooks=rulebooks, store=store, clock=system_clock)
+        deliveries = DeliveryService(store, endpoints=by_hand, clock=system_clock)
         grpc = await closing.enter_async_context(
             open_grpc_server(
                 settings.grpc, events=events, rules=rules, deliveries=deliveries, store=store, keyring=keyring

@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "schema": "schema:schema",
     "events": "events:events",
     "deliveries": "deliveries:deliveries",
+    "endpoints": "endpoints:endpoints",
     "contacts": "contacts:contacts",
     "keys": "keys:keys",
 }

@@ -5,12 +5,14 @@ gateways on one store each keep to them on their own.
 """
 
 from tidings.dispatch.breaker import BreakerState, CircuitBreaker
+from tidings.dispatch.by_hand import Enabled, EndpointsByHand
 from tidings.dispatch.dispatcher import Dispatcher
 from tidings.dispatch.endpoints import OnDisabled
 from tidings.dispatch.limits import RateLimiter
 from tidings.dispatch.retention import RetentionSettings, keep_retention, purge_all
 from tidings.dispatch.retry import SCHEDULES, RetryPolicy, next_attempt
 from tidings.dispatch.settings import BreakerSettings, DispatchSettings
+from tidings.dispatch.standing import Pause, Standing
 
 __all__ = [
     "SCHEDULES",
@@ -19,10 +21,14 @@ __all__ = [
     "CircuitBreaker",
     "DispatchSettings",
     "Dispatcher",
+    "Enabled",
+    "EndpointsByHand",
     "OnDisabled",
+    "Pause",
     "RateLimiter",
     "RetentionSettings",
     "RetryPolicy",
+    "Standing",
     "keep_retention",
     "next_attempt",
     "purge_all",

@@ -7,16 +7,14 @@ room.
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from tidings.dispatch.breaker import BreakerState, CircuitBreaker
 from tidings.dispatch.health import EndpointHealth
 from tidings.dispatch.limits import Bookings, Pace, RateLimiter
+from tidings.dispatch.standing import Kind, Pause
 from tidings.model import Attempted, Deferred, Endpoint
 from tidings.store import Leased
-
-Kind = Literal["rate", "busy", "breaker", "asked"]
-"""What holds a delivery: the endpoint's rate, its pace, its breaker, or its own Retry-After."""
 
 _HORIZON_MS: Final = 2_000
 """What can go within this may wait in memory."""
@@ -129,14 +127,20 @@ class Destination:
         """Say what keeps every delivery from going there now."""
         if self._health is not None and self._health.disabled_at is not None:
             return Stop(
-                reason=f"{self.label} is disabled: {self._health.reason}; give it another url, then retry the delivery"
+                reason=f"{self.label} is disabled: {self._health.reason}; "
+                "give it another url or enable it, then retry the delivery"
             )
+        pause = self.pause(now)
+        return None if pause is None else self._hold(pause.kind, pause.reason, now, earliest=pause.until)
+
+    def pause(self, now: int) -> Pause | None:
+        """Say what keeps every delivery from going there for a while."""
         if now < self._paused_until:
-            return self._hold("asked", f"{self.label} asked for a pause", now, earliest=self._paused_until)
+            return Pause("asked", f"{self.label} asked for a pause", self._paused_until)
         again_at = self.breaker.wait_until(now) if self.breaker is not None else None
-        if again_at is not None:
-            return self._hold("breaker", f"{self.label} fails, and is left alone for a while", now, earliest=again_at)
-        return None
+        if again_at is None:
+            return None
+        return Pause("breaker", f"{self.label} fails, and is left alone for a while", again_at)
 
     def place(self, job: Job, now: int, load: Load) -> Hold | bool:
         """Find room for a delivery that passed the gate: True to start it, False when it was queued, or a hold."""

@@ -98,12 +98,6 @@ class Dispatcher:
                 finally:
                     await self._drain()
 
-    async def enable_endpoint(self, org_id: int, name: str) -> bool:
-        """Put a disabled endpoint back into use; False when it was not disabled."""
-        enabled = self.endpoints.enable(org_id, name)
-        await self.endpoints.save(self._clock())
-        return enabled
-
     # Leasing
 
     async def _restore(self, stopping: asyncio.Task[bool]) -> None:

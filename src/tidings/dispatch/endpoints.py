@@ -8,6 +8,7 @@ from tidings.dispatch.breaker import BreakerState, CircuitBreaker
 from tidings.dispatch.destination import Destination
 from tidings.dispatch.health import WORTH_KEEPING_MS, Ended, EndpointHealth
 from tidings.dispatch.settings import DispatchSettings
+from tidings.dispatch.standing import Standing
 from tidings.errors import TidingsError
 from tidings.model import Accepted, Attempted, Delivery, Endpoint, Gone
 from tidings.rulebook import Rulebook
@@ -23,8 +24,8 @@ Key = tuple[int, str]
 """Organisation and name of an endpoint."""
 
 _GONE: Final = 410
-_DEFAULT_CONCURRENCY: Final = 16
 """A status that says all there is to say."""
+_DEFAULT_CONCURRENCY: Final = 16
 
 
 class Endpoints:
@@ -45,13 +46,17 @@ class Endpoints:
         self._destinations: dict[Key, Destination] = {}
         self._health: dict[Key, EndpointHealth] = {}
         self._shown: dict[Key, BreakerState] = {}
+        self._restored = False
         self.weights: Mapping[int, int] = MappingProxyType({})
         """Shares of brands that have another one than 1."""
 
     async def restore(self) -> None:
-        """Read what the store remembers; raise StoreUnavailable."""
-        for state in await self._store.endpoint_states():
-            self._health[state.org_id, state.name] = EndpointHealth(state.org_id, state.name, state)
+        """Read what the store remembers, once, before anything else is done; raise StoreUnavailable."""
+        states = () if self._restored else await self._store.endpoint_states()
+        if not self._restored:
+            self._restored = True
+            for state in states:
+                self._health[state.org_id, state.name] = EndpointHealth(state.org_id, state.name, state)
 
     def use(self, rulebook: Rulebook) -> None:
         """Take limits and urls from this rulebook from now on."""
@@ -76,15 +81,26 @@ class Endpoints:
         """Return every endpoint that had something to do."""
         return list(self._destinations.values())
 
-    def enable(self, org_id: int, name: str) -> bool:
-        """Put a disabled endpoint back into use; False when it was not disabled. ``save`` makes it last."""
-        health = self._health.get((org_id, name))
-        if health is None or health.disabled_at is None:
-            return False
-        health.enable()
-        if (org_id, name) in self._destinations:
-            self._destinations[org_id, name].forgive()
-        return True
+    def standing(self, endpoint: Endpoint, now: int) -> Standing:
+        """Say how an endpoint does."""
+        key = (endpoint.org_id, endpoint.name)
+        health, destination = self._health.get(key), self._destinations.get(key)
+        return Standing(
+            endpoint=endpoint,
+            failing_since=None if health is None else health.failing_since,
+            disabled_at=None if health is None else health.disabled_at,
+            reason="" if health is None else health.reason,
+            pause=None if destination is None else destination.pause(now),
+        )
+
+    def enable(self, org_id: int, name: str) -> None:
+        """Put an endpoint back into use, whatever kept deliveries from it. ``save`` makes it last."""
+        key = (org_id, name)
+        if key in self._health:
+            self._health[key].enable()
+        if key in self._destinations:
+            self._destinations[key].forgive()
+            self._show_breaker(key)
 
     async def record(self, endpoint: Endpoint, outcome: Attempted, *, now: int) -> None:
         """Follow how an endpoint does, and disable it when it is gone or has failed for too long."""
@@ -183,12 +199,12 @@ class Endpoints:
             self._metrics.endpoint_breaker.labels(str(key[0]), key[1]).set(int(state))
 
 
-def _find(rulebook: Rulebook | None, key: Key) -> Endpoint | None:
-    brand = None if rulebook is None else rulebook.rules.brands.get(key[0])
-    return None if brand is None else brand.endpoint(key[1])
 def _farewell(outcome: Gone) -> str:
     if outcome.status_code == _GONE:
         return "it answered 410 Gone"
     return f"it answered {outcome.status_code} and asked for it (webhook-delivery: disable)"
 
 
+def _find(rulebook: Rulebook | None, key: Key) -> Endpoint | None:
+    brand = None if rulebook is None else rulebook.rules.brands.get(key[0])
+    return None if brand is None else brand.endpoint(key[1])

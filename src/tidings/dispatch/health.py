@@ -16,7 +16,7 @@ _FEWEST_FAILURES: Final = 3
 class EndpointHealth:
     """Follows one endpoint; ``stale`` says that the store remembers something else."""
 
-    __slots__ = ("_failures", "_org_id", "_stored", "disabled_at", "failing_since", "name", "reason")
+    __slots__ = ("_failures", "_org_id", "_stored", "_url_digest", "disabled_at", "failing_since", "name", "reason")
 
     def __init__(self, org_id: int, name: str, stored: EndpointState | None = None) -> None:
         self._org_id = org_id
@@ -26,6 +26,7 @@ class EndpointHealth:
         self.failing_since = stored.failing_since if stored else None
         self.disabled_at = stored.disabled_at if stored else None
         self.reason = stored.reason if stored else ""
+        self._url_digest = stored.url_digest if stored else ""
 
     def succeeded(self) -> None:
         """Forget earlier failures."""
@@ -46,17 +47,19 @@ class EndpointHealth:
     def disable(self, now: int, reason: str, *, url: str) -> None:
         """Give the endpoint up as it stands at this url."""
         self.disabled_at = now
-        self.reason = f"{reason} {address_mark(url)}"
+        self.reason = reason
+        self._url_digest = url_digest(url)
 
     def enable(self) -> None:
         """Put the endpoint back into use with a clean slate."""
         self.succeeded()
         self.disabled_at = None
         self.reason = ""
+        self._url_digest = ""
 
     def was_disabled_at(self, url: str) -> bool:
         """Say whether it was at this url that the endpoint was given up."""
-        return self.reason.endswith(address_mark(url))
+        return self._url_digest == url_digest(url)
 
     def to_store(self, now: int, *, at_least: int = WORTH_KEEPING_MS) -> EndpointState | None:
         """Return what the store should remember, or None when it does already.
@@ -71,6 +74,7 @@ class EndpointHealth:
             failing_since=self.failing_since if lasting or known or self.disabled_at is not None else None,
             disabled_at=self.disabled_at,
             reason=self.reason,
+            url_digest=self._url_digest,
         )
         remembered = self._stored or EndpointState(org_id=self._org_id, name=self.name)
         return None if wanted == remembered else wanted
@@ -80,6 +84,6 @@ class EndpointHealth:
         self._stored = state
 
 
-def address_mark(url: str) -> str:
-    """Return what stands for a url in a reason: it tells urls apart and gives away none, for some hold tokens."""
-    return f"(address {hashlib.sha256(url.encode()).hexdigest()[:12]})"
+def url_digest(url: str) -> str:
+    """Return what stands for a url in the store: it tells urls apart and gives away none, for some hold tokens."""
+    return hashlib.sha256(url.encode()).hexdigest()[:12]

@@ -6,11 +6,12 @@ from typing import Any, Final
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from tidings.dispatch import EndpointsByHand
 from tidings.errors import FieldViolation, InvalidRequest, NotFound, WrongState
 from tidings.gateway.v1 import delivery_service_pb2 as pb
-from tidings.gateway.v1 import delivery_service_pb2_grpc as pb_grpc
 from tidings.model import ENDED, Cause, Channel, Recipient, State
 from tidings.rpc.convert import CHANNELS, STATES, attempt_to_proto, delivery_to_proto, timestamp
+from tidings.rpc.endpoint_service import EndpointService
 from tidings.rpc.paging import page_size_of
 from tidings.store import DeliveryFilter, Intervention, Store
 
@@ -22,10 +23,11 @@ _RETRYABLE: Final = ENDED - {State.DELIVERED}
 _LONGEST_REASON: Final = 500
 
 
-class DeliveryService(pb_grpc.DeliveryServiceServicer):
-    """Shows deliveries, sends them once more, calls them off."""
+class DeliveryService(EndpointService):
+    """Shows deliveries, sends them once more, calls them off; looks after endpoints."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store, *, endpoints: EndpointsByHand, clock: Callable[[], int]) -> None:
+        super().__init__(endpoints)
         self._store = store
         self._clock = clock
 

@@ -70,8 +70,9 @@ def alert_email(brand: Brand, delivery: Delivery, event: Event) -> Email:
         text=(
             f"Tidings has disabled the endpoint {endpoint} of {brand.name} (organisation {brand.org_id}):\n"
             f"{reason}.\n\n"
-            "Webhooks to it are kept as suppressed. It is used again once its address in the brand's file changes;\n"
-            "then retry what was kept:\n\n"
+            "Webhooks to it are kept as suppressed. It is used again once its address in the brand's file changes, or\n"
+            "when it is mended and you say so; then retry what was kept:\n\n"
+            f"  tidings endpoints enable {brand.org_id} {endpoint}\n"
             f"  tidings deliveries retry --state suppressed --org {brand.org_id} --recipient endpoint:{endpoint}\n"
         ),
         date=delivery.created_at,

@@ -137,6 +137,9 @@ class EndpointState:
     disabled_at: int | None = None
     """When it was disabled; None while it is in use."""
     reason: str = ""
+    """Why it was disabled, in words; empty while it is in use."""
+    url_digest: str = ""
+    """What its url was when it was disabled, as a digest: some urls hold tokens. Empty while it is in use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +265,13 @@ class Store(Protocol):
 
     async def intervene_all(self, wanted: DeliveryFilter, intervention: Intervention, *, limit: int) -> int:
         """Requeue or cancel up to ``limit`` of the deliveries meant; how many moved. Zero: none is left."""
+
+    async def hasten(self, org_id: int, recipient: Recipient, *, now: int) -> int:
+        """Make deliveries to a recipient due at ``now`` that are due later; how many.
+
+        Those that are held, and those that wait for another attempt; of a lane only the first. One that was never
+        tried and never held keeps its time: it was decided for then. Many are moved in several transactions.
+        """
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[DeliveryChange]]:
         """Follow deliveries as this store's process moves them; the oldest are dropped for a reader that is slow."""

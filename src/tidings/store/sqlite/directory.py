@@ -33,7 +33,7 @@ def save_endpoint_states(connection: Connection, states: Sequence[EndpointState]
         if each.failing_since is None and each.disabled_at is None:
             connection.execute(SQL["forget_endpoint"], values)
         else:
-            row = (each.org_id, each.name, each.failing_since, each.disabled_at, each.reason)
+            row = (each.org_id, each.name, each.failing_since, each.disabled_at, each.reason, each.url_digest)
             insert_rows(connection, "remember_endpoint", [row])
     return [None] * len(states)
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import orjson
 
-from tidings.model import ENDED, MOVES, Cause, State
+from tidings.model import ENDED, MOVES, Cause, Recipient, State
 from tidings.store.port import DeliveryChange, DeliveryFilter, Intervention
-from tidings.store.sqlite.driver import SQL, Connection, rows_of
+from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of
 from tidings.store.sqlite.filters import FAILED, filter_values
 from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.ordering import keep_order
@@ -21,6 +21,9 @@ _FROM: Final[Mapping[Cause, frozenset[State]]] = {
     by: frozenset(state for state, cause in MOVES if cause is by) for by in (Cause.REQUEUED, Cause.CANCELLED)
 }
 """By cause, the states that it moves a delivery from."""
+
+_MOST_HASTENED: Final = 1_000
+"""How many one transaction makes due: few enough that others hardly wait for it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +36,16 @@ class _Found:
     state: State
     in_lane: bool
     has_event: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hastening:
+    """Some deliveries to a recipient, after one by its number in the table, are to be due at ``now``."""
+
+    org_id: int
+    recipient: Recipient
+    now: int
+    after: int
 
 
 class Interventions:
@@ -52,6 +65,23 @@ class Interventions:
     ) -> list[int]:
         """Move up to a number of the deliveries that a filter means; how many moved."""
         return [self._by_filter(connection, *request) for request in requests]
+
+    def hasten(self, connection: Connection, requests: Sequence[Hastening]) -> list[list[int]]:
+        """Make deliveries due that wait for later; their numbers in the table."""
+        return [self._hasten(connection, request) for request in requests]
+
+    def _hasten(self, connection: Connection, request: Hastening) -> list[int]:
+        values: dict[str, Value] = {
+            "org_id": request.org_id,
+            "recipient": str(request.recipient),
+            "now": request.now,
+            "after": request.after,
+            "limit": _MOST_HASTENED,
+        }
+        hastened = [row[0] for row in connection.execute(SQL["hasten_deliveries"], values)]
+        if hastened:
+            self._moves.work_came()
+        return hastened
 
     def _by_id(self, connection: Connection, names: Sequence[str], intervention: Intervention) -> list[State | None]:
         found = _read(connection, "deliveries_by_id", {"ids": orjson.dumps(list(set(names))).decode()})

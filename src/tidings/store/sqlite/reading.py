@@ -65,7 +65,14 @@ class Reader:
         """Return what is remembered of every endpoint."""
         rows = connection.execute(SQL["endpoint_states"]).fetchall()
         states = [
-            EndpointState(org_id=row[0], name=row[1], failing_since=row[2], disabled_at=row[3], reason=row[4])
+            EndpointState(
+                org_id=row[0],
+                name=row[1],
+                failing_since=row[2],
+                disabled_at=row[3],
+                reason=row[4],
+                url_digest=row[5],
+            )
             for row in rows
         ]
         return [list(states) for _ in requests]

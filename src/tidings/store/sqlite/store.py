@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from tidings.errors import Overloaded
-from tidings.model import Attempt, Contact, Delivery, State
+from tidings.model import Attempt, Contact, Delivery, Recipient, State
 from tidings.store.paging import check_page_size, decode_place, decode_token
 from tidings.store.port import (
     Backlog,
@@ -34,7 +34,7 @@ from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revi
 from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, trouble
 from tidings.store.sqlite.feed import Feed
 from tidings.store.sqlite.ids import EventIds
-from tidings.store.sqlite.interventions import Interventions, check_intervention
+from tidings.store.sqlite.interventions import Hastening, Interventions, check_intervention
 from tidings.store.sqlite.lane import Lane
 from tidings.store.sqlite.leases import LeaseRequest, Leases, RenewRequest, check_settlement
 from tidings.store.sqlite.migrate import migrate
@@ -170,6 +170,16 @@ class SqliteStore:
         check_intervention(intervention)
         request = (wanted, intervention, limit)
         return await self._lanes.write.run(self._writing.interventions.by_filter, request)
+
+    async def hasten(self, org_id: int, recipient: Recipient, *, now: int) -> int:
+        """See the port. Each delivery is met once, even if it is held again meanwhile."""
+        total, after = 0, 0
+        while True:
+            request = Hastening(org_id=org_id, recipient=recipient, now=now, after=after)
+            moved = await self._lanes.write.run(self._writing.interventions.hasten, request)
+            if not moved:
+                return total
+            total, after = total + len(moved), max(moved)
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[DeliveryChange]]:

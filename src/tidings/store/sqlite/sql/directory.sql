@@ -29,14 +29,15 @@ UPDATE ledger SET beats = beats + 1;
 
 -- endpoint_states
 -- Every endpoint that has failed or been disabled.
-SELECT org_id, name, failing_since, disabled_at, reason FROM endpoint_state ORDER BY org_id, name;
+SELECT org_id, name, failing_since, disabled_at, reason, url_digest FROM endpoint_state ORDER BY org_id, name;
 
 -- remember_endpoint
 -- Note how an endpoint stands.
-INSERT INTO endpoint_state (org_id, name, failing_since, disabled_at, reason)
-VALUES (:org_id, :name, :failing_since, :disabled_at, :reason)
+INSERT INTO endpoint_state (org_id, name, failing_since, disabled_at, reason, url_digest)
+VALUES (:org_id, :name, :failing_since, :disabled_at, :reason, :url_digest)
 ON CONFLICT (org_id, name) DO UPDATE SET
-    failing_since = excluded.failing_since, disabled_at = excluded.disabled_at, reason = excluded.reason;
+    failing_since = excluded.failing_since, disabled_at = excluded.disabled_at,
+    reason = excluded.reason, url_digest = excluded.url_digest;
 
 -- forget_endpoint
 -- Forget an endpoint that is in order again.

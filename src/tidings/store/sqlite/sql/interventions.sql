@@ -76,3 +76,14 @@ UPDATE delivery SET
     earlier_attempts = iif(:due_at IS NULL, earlier_attempts, attempts),
     settled_at = :settled_at
 WHERE seq IN (SELECT value FROM json_each(:seqs));
+
+-- hasten_deliveries
+-- Make some deliveries to a recipient due that are held, or wait for another attempt, by number.
+UPDATE delivery SET due_at = :now, wake_at = :now
+WHERE seq IN (
+    SELECT seq FROM delivery INDEXED BY delivery_queue
+    WHERE org_id = :org_id AND wake_at > :now AND wake_at IS NOT NULL AND state <> 'sending'
+        AND recipient = :recipient AND (state = 'held' OR attempts > earlier_attempts) AND seq > :after
+    ORDER BY seq LIMIT :limit
+)
+RETURNING seq;
