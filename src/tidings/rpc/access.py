@@ -122,6 +122,8 @@ ACCESS: Final[Mapping[str, Access]] = {
             audited=True,
         ),
         "DeliveryService/CancelDelivery": Access(permission=Permission.OPERATE, deliveries=_DELIVERY_ID, audited=True),
+        "DeliveryService/ListEndpoints": Access(permission=Permission.READ, orgs=_of_filter),
+        "DeliveryService/EnableEndpoint": Access(permission=Permission.OPERATE, orgs=_of_field, audited=True),
         "ContactService/UpsertContacts": Access(permission=Permission.CONTACTS, orgs=_of_contacts, audited=True),
         "ContactService/GetContact": Access(permission=Permission.CONTACTS, orgs=_of_field),
     }.items()
