@@ -45,7 +45,8 @@ class CircuitBreaker:
         if self.state is BreakerState.CLOSED:
             return None
         if self.state is BreakerState.OPEN:
-            return self._probe_at if now < self._probe_at else None
+            # Never longer than the longest pause, even if the clock is put back.
+            return self._probe_at if now < self._probe_at <= now + int(self._settings.longest * 1000) else None
         return now + min(_PROBE_WAIT_MS, int(self._settings.open * 1000))
 
     def start(self) -> bool:
@@ -95,8 +96,8 @@ class CircuitBreaker:
         return bucket
 
     def _too_many(self, now: int) -> bool:
-        oldest = now // self._width - _BUCKETS
-        recent = [bucket for bucket in self._buckets if bucket[0] > oldest]
+        newest = now // self._width
+        recent = [bucket for bucket in self._buckets if newest - _BUCKETS < bucket[0] <= newest]
         failures = sum(bucket[2] for bucket in recent)
         total = failures + sum(bucket[1] for bucket in recent)
         return total >= self._settings.minimum and failures >= self._settings.failures * total

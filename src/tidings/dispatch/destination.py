@@ -1,11 +1,13 @@
 """Where deliveries go: an endpoint, or the e-mail relay, with its gates, its limits and what waits for it here.
 
-Pure: no loop and no clock. What waits in memory is no more than can go within a moment; the rest is given a
-time to come back and waits in the store, so that neither a long backlog nor a dead endpoint costs the others
-room.
+Pure but for a stopwatch, which nobody can set: no loop and no clock. What waits in memory is no more than can go
+within a moment; the rest is given a time to come back and waits in the store, so that neither a long backlog nor a
+dead endpoint costs the others room.
 """
 
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,8 +73,8 @@ class Destination:
     """One endpoint, or with ``breaker`` absent the e-mail relay."""
 
     __slots__ = (
-        "_bookings", "_health", "_limiter", "_pace", "_paused_until", "_share", "breaker", "concurrency", "endpoint",
-        "label", "queue", "sending",
+        "_bookings", "_health", "_limiter", "_pace", "_paused_until", "_share", "_stopwatch", "breaker", "concurrency",
+        "endpoint", "label", "queue", "sending",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +85,7 @@ class Destination:
         share: int = 0,
         breaker: CircuitBreaker | None = None,
         health: EndpointHealth | None = None,
+        stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self.label = label
         """What reasons call it."""
@@ -91,11 +94,13 @@ class Destination:
         self._share = share
         """How many may wait here while there is memory."""
         self._health = health
+        self._stopwatch = stopwatch
+        """Seconds; how long answers take must not depend on a clock that is set meanwhile."""
         self.endpoint: Endpoint | None = None
         """As the live rulebook has it; None for what it does not have."""
         self.queue: deque[Job] = deque()
-        self.sending: dict[Job, int] = {}
-        """What is under way, oldest first, with the time it was started."""
+        self.sending: dict[Job, float] = {}
+        """What is under way, oldest first, with the stopwatch's reading when it was started."""
         self._limiter: RateLimiter | None = None
         self._bookings = Bookings()
         self._pace = Pace()
@@ -130,12 +135,13 @@ class Destination:
                 reason=f"{self.label} is disabled: {self._health.reason}; "
                 "give it another url or enable it, then retry the delivery"
             )
+        self._bookings.look_at_clock(now)
         pause = self.pause(now)
         return None if pause is None else self._hold(pause.kind, pause.reason, now, earliest=pause.until)
 
     def pause(self, now: int) -> Pause | None:
         """Say what keeps every delivery from going there for a while."""
-        if now < self._paused_until:
+        if now < self._paused_until <= now + _LONGEST_ASK_MS:
             return Pause("asked", f"{self.label} asked for a pause", self._paused_until)
         again_at = self.breaker.wait_until(now) if self.breaker is not None else None
         if again_at is None:
@@ -147,7 +153,7 @@ class Destination:
         in_line = self._must_line_up(job, now)
         if not self.queue and not in_line and self.has_room(now, load):
             return True
-        delay, interval = self._delay(now), self._interval(now)
+        delay, interval = self._delay(now), self._interval()
         if not in_line and (delay < _HORIZON_MS or self._may_wait_here(load)):
             self.queue.append(job)
             return False
@@ -164,7 +170,7 @@ class Destination:
         under_way = len(self.sending)
         if under_way >= self.concurrency or (self._limiter is not None and self._limiter.next_slot(now) > now):
             return False
-        return not (load.crowded and under_way and self._answer_ms(now) >= _SLOW_MS)
+        return not (load.crowded and under_way and self._answer_ms() >= _SLOW_MS)
 
     def next_slot(self, now: int) -> int:
         """Return when the rate lets the next one go."""
@@ -182,7 +188,7 @@ class Destination:
 
     def start(self, job: Job, now: int) -> None:
         """Count a delivery that goes."""
-        self.sending[job] = now
+        self.sending[job] = self._stopwatch()
         if self._limiter is not None:
             self._limiter.take(now)
         if self.breaker is not None:
@@ -195,14 +201,15 @@ class Destination:
             if job.probe and self.breaker is not None:
                 self.breaker.abandon_probe()
             return
-        self._pace.record(now - started)
+        self._pace.record(self._milliseconds_since(started))
         if self.breaker is not None:
             self._judge(self.breaker, job, now, outcome)
 
     def _judge(self, breaker: CircuitBreaker, job: Job, now: int, outcome: Attempted) -> None:
         if isinstance(outcome, Deferred):
             if outcome.retry_after_ms and outcome.status_code in _ASKING:
-                self._paused_until = max(self._paused_until, now + min(outcome.retry_after_ms, _LONGEST_ASK_MS))
+                asked = now + min(outcome.retry_after_ms, _LONGEST_ASK_MS)
+                self._paused_until = min(max(self._paused_until, asked), now + _LONGEST_ASK_MS)
             breaker.failed(now, probe=job.probe)
             return
         # A refusal is an answer too: somebody is there.
@@ -213,9 +220,7 @@ class Destination:
 
     def _hold(self, kind: Kind, reason: str, now: int, *, earliest: int) -> Hold:
         earliest = max(earliest, now + _SHORTEST_HOLD_MS) if kind in ("rate", "busy") else earliest
-        return Hold(
-            kind=kind, reason=reason, due_at=self._bookings.book(earliest=earliest, interval=self._interval(now))
-        )
+        return Hold(kind=kind, reason=reason, due_at=self._bookings.book(earliest=earliest, interval=self._interval()))
 
     def _must_line_up(self, job: Job, now: int) -> bool:
         """Whether it would overtake those who hold a time for the rate's slots to come."""
@@ -226,13 +231,16 @@ class Destination:
 
     def _delay(self, now: int) -> int:
         """Return how long one that is queued now would wait, milliseconds."""
-        return self.next_slot(now) - now + int(len(self.queue) * self._interval(now)) // 1000
+        return self.next_slot(now) - now + int(len(self.queue) * self._interval()) // 1000
 
-    def _interval(self, now: int) -> int:
+    def _interval(self) -> int:
         """Return how far apart sends can be, microseconds: the rate's word, or the endpoint's own pace."""
-        own = int(self._answer_ms(now) * 1000 / self.concurrency)
+        own = int(self._answer_ms() * 1000 / self.concurrency)
         return own if self._limiter is None else max(own, self._limiter.interval)
 
-    def _answer_ms(self, now: int) -> float:
-        oldest = next(iter(self.sending.values()), now)
-        return self._pace.milliseconds(now - oldest)
+    def _answer_ms(self) -> float:
+        oldest = next(iter(self.sending.values()), None)
+        return self._pace.milliseconds(0 if oldest is None else self._milliseconds_since(oldest))
+
+    def _milliseconds_since(self, reading: float) -> int:
+        return int((self._stopwatch() - reading) * 1000)

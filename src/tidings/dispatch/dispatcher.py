@@ -129,6 +129,8 @@ class Dispatcher:
         self.endpoints.use(self._rulebooks.current)
         now = self._clock()
         until = now + self._lease_ms
+        if self._in_hand.may_be_taken(now):
+            await self._renew()
         leases = await self._store.lease(now=now, until=until, limit=limit, weights=self.endpoints.weights)
         for leased in leases:
             self._take(leased, now, until=until)
@@ -316,14 +318,17 @@ class Dispatcher:
             await asyncio.sleep(min(_LONGEST_TICK, self._settings.lease / 6))
             self._metrics.under_way.set(len(self._tasks))
             try:
-                for job in await self._in_hand.renew():
-                    self._reporter.lost(job.leased)
+                await self._renew()
                 self._shed()
                 await self.endpoints.save(self._clock())
             except TidingsError as error:
                 log.warning(events.STORE_UNAVAILABLE, error=str(error))
             except Exception:
                 log.exception(events.DISPATCH_FAULT)
+
+    async def _renew(self) -> None:
+        for job in await self._in_hand.renew():
+            self._reporter.lost(job.leased)
 
     def _shed(self) -> None:
         now = self._clock()

@@ -27,6 +27,11 @@ class InHand:
         """Let go of a delivery."""
         self._jobs.pop(job, None)
 
+    def may_be_taken(self, now: int) -> bool:
+        """Say whether the store may hand out again what is in hand: the process slept, or the clock was put forward."""
+        first = next(iter(self._jobs), None)
+        return first is not None and first.until < now
+
     async def renew(self) -> list[Job]:
         """Renew what is past half its lease; return what another worker has taken. Raises StoreUnavailable."""
         now = self._clock()
@@ -49,7 +54,9 @@ class InHand:
 
     def _ending(self, now: int) -> Iterator[Job]:
         for job in self._jobs:
-            if job.until - now > self._lease // 2:
+            # A lease that ends later than any lease can is one from before the clock was put back. It is renewed too,
+            # or it would stand in front of those that end sooner.
+            if self._lease // 2 < job.until - now <= self._lease:
                 return
             if not job.lost:
                 yield job

@@ -6,6 +6,8 @@ Times are epoch milliseconds; within, microseconds, so that rates above one a mi
 from tidings.model import Rate
 
 _MICROSECONDS = 1_000
+_PUT_BACK_MS = 10_000
+"""Times are passed on and may come a little late; one this far behind means that the clock was put back."""
 _LONG_MS = 1_000
 """A wait shorter than this says nothing yet: a connection may be in the making."""
 
@@ -25,6 +27,8 @@ class RateLimiter:
 
     def next_slot(self, now: int) -> int:
         """Return the earliest time from ``now`` on at which one may go."""
+        # No slot is farther away than one interval, unless the clock was put back.
+        self._free_at = min(self._free_at, (now + 1) * _MICROSECONDS + self.interval)
         return max(now, self._free_at // _MICROSECONDS)
 
     def take(self, at: int) -> None:
@@ -35,10 +39,17 @@ class RateLimiter:
 class Bookings:
     """Gives deliveries that cannot go yet a time each to come back, spaced so that they find room when they do."""
 
-    __slots__ = ("_free_at",)
+    __slots__ = ("_free_at", "_seen")
 
     def __init__(self) -> None:
         self._free_at = 0
+        self._seen = 0
+
+    def look_at_clock(self, now: int) -> None:
+        """Move with a clock that was put back: what is booked lies as far ahead as it did."""
+        if now + _PUT_BACK_MS < self._seen:
+            self._free_at -= (self._seen - now) * _MICROSECONDS
+        self._seen = now
 
     def book(self, *, earliest: int, interval: int) -> int:
         """Return a time not before ``earliest``, ``interval`` microseconds after the last one given."""
