@@ -6,7 +6,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 PROTOS := $(shell find protos -name '*.proto')
 BUILT := pyproject.toml constraints.txt hatch_build.py $(PROTOS)
 
-.PHONY: help demo test check bench soak released format clean
+.PHONY: help demo test check bench soak chaos released format clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,10 @@ bench: $(VENV)/.test ## Print the benchmark table, each figure beside its peer. 
 SECONDS ?= 600
 soak: $(VENV)/.test ## Run the gateway for ten minutes: is memory level, is nothing lost? SECONDS=60 is shorter.
 	$(BIN)/python tests/soak.py --seconds $(SECONDS)
+
+KILLS ?= 200
+chaos: $(VENV)/.test ## Kill the gateway at random moments: is nothing lost, nothing sent twice without need? SEED=1 for its dice.
+	$(BIN)/python tests/chaos.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 released: $(VENV)/.dev ## Renew what buf breaking compares with: the contract as handed out.
 	$(BIN)/buf build -o protos/released.binpb

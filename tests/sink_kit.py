@@ -25,6 +25,8 @@ class Reply:
     body: bytes = b""
     echo: Callable[[Mapping[str, str]], str] | None = None
     """Makes the body of the headers that came."""
+    delay: float = 0.0
+    """How long it takes to answer, seconds."""
     fault: Literal["", "hold", "hang", "reset-early", "reset-late", "reset-in-answer", "trickle"] = ""
     """``hold`` answers once the test sets ``release``; ``hang`` never answers; ``reset-early`` resets before the
     body is read, ``reset-late`` after it, ``reset-in-answer`` after half an answer; ``trickle`` sends the status
@@ -42,6 +44,8 @@ class ReceivedCall:
     """Whether the reference library accepts signature and time."""
     connection: tuple[str, int]
     """The caller's address and port: the same for posts over one connection."""
+    reply: Reply
+    """What it was to be answered."""
 
     @property
     def json(self) -> Any:
@@ -84,7 +88,8 @@ class HttpSink:
         reply = self.replies.popleft() if self.replies else self.default
         if reply.fault == "reset-early":
             return await self._reset(request)
-        await self._keep(request)
+        await self._keep(request, reply)
+        await asyncio.sleep(reply.delay)
         if reply.fault == "hang":
             await self.stopping.wait()
         if reply.fault == "hold":
@@ -96,7 +101,7 @@ class HttpSink:
         body = reply.body if reply.echo is None else reply.echo(request.headers).encode()
         return web.Response(status=reply.status, headers=reply.headers, body=body)
 
-    async def _keep(self, request: web.Request) -> None:
+    async def _keep(self, request: web.Request, reply: Reply) -> None:
         body = await request.read()
         assert request.transport is not None
         self.received.append(
@@ -106,6 +111,7 @@ class HttpSink:
                 body=body,
                 verified=self.verifies(body, {name.lower(): value for name, value in request.headers.items()}),
                 connection=request.transport.get_extra_info("peername")[:2],
+                reply=reply,
             )
         )
 

@@ -1,6 +1,6 @@
 """A real SMTP server for tests: aiosmtpd on a port of the system's choosing, in the test's own loop.
 
-Every verb can be told what to answer next: a line such as ``450 4.2.0 later``, DROP or HANG.
+Every verb can be told what to answer next: a line such as ``450 4.2.0 later``, DROP, HANG, or the usual after a while.
 """
 
 import asyncio
@@ -25,9 +25,16 @@ class Fault(Enum):
     HANG = "never answer"
 
 
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """The usual answer, after so many seconds."""
+
+    seconds: float
+
+
 DROP = Fault.DROP
 HANG = Fault.HANG
-Answer = str | Fault
+Answer = str | Fault | Slow
 Verb = Callable[[str], Awaitable[None]]
 
 _SCRIPTED = ("EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "RSET", "QUIT")
@@ -61,6 +68,8 @@ class SmtpSink:
     connections: int = 0
     logins: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, deque[Answer]] = field(default_factory=dict)
+    on_message: Callable[[ReceivedEmail, Answer | None], None] = lambda _message, _answer: None
+    """Told of every message at the end of DATA, and of what it is to be answered."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     deserted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the last connection has ended."""
@@ -93,10 +102,13 @@ class _Keeper:
         self._sink.verbs.append("MESSAGE")
         answer = self._sink.next_answer("MESSAGE")
         assert isinstance(envelope.content, bytes)
+        received = ReceivedEmail(str(envelope.mail_from), tuple(map(str, envelope.rcpt_tos)), envelope.content)
+        self._sink.on_message(received, answer)
         if not isinstance(answer, str) or answer.startswith("2"):
-            received = ReceivedEmail(str(envelope.mail_from), tuple(map(str, envelope.rcpt_tos)), envelope.content)
             self._sink.messages.append(received)
-        if isinstance(answer, Fault):
+        if isinstance(answer, Slow):
+            await asyncio.sleep(answer.seconds)
+        elif isinstance(answer, Fault):
             await server.misbehave(answer)
         return answer if isinstance(answer, str) else "250 2.0.0 taken"
 
@@ -158,9 +170,11 @@ class _ScriptedSmtp(SMTP):
             await self.push(answer)
             if answer.startswith("421"):
                 self.drop_after_writing()
+        elif isinstance(answer, Slow):
+            await asyncio.sleep(answer.seconds)
         elif answer is not None:
             await self.misbehave(answer)
-        return answer is not None
+        return answer is not None and not isinstance(answer, Slow)
 
     def drop_after_writing(self) -> None:
         if isinstance(self.transport, asyncio.Transport):
