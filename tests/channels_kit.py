@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import trustme
@@ -66,11 +67,11 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def tls_pair(folder: Path, *names: str) -> tuple[ssl.SSLContext, Path]:
+def tls_pair(folder: Path, *names: str, not_after: datetime | None = None) -> tuple[ssl.SSLContext, Path]:
     """A server's context with a certificate for these names, and the file of the authority that made it."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names).configure_cert(context)
+    authority.issue_cert(*names, not_after=not_after).configure_cert(context)
     bundle = folder / "authority.pem"
     authority.cert_pem.write_to_path(str(bundle))
     return context, bundle
