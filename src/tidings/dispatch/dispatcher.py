@@ -75,7 +75,7 @@ class Dispatcher:
         self._sender = Sender(store=store, rulebooks=rulebooks, email=email, webhook=webhook, clock=clock)
         self._reporter = Reporter(metrics)
         self._in_hand = InHand(store, clock=clock, lease=self._lease_ms)
-        self._settler = Settler(store, clock=clock, done=self._settled)
+        self._settler = Settler(store, done=self._settled)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[Destination, asyncio.TimerHandle] = {}
         self._stalled: dict[Destination, None] = {}

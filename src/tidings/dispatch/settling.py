@@ -30,9 +30,8 @@ class Settler:
     ``done`` is told of each that left our hands: with True when its settlement was kept.
     """
 
-    def __init__(self, store: Store, *, clock: Callable[[], int], done: Callable[[Ending, bool], None]) -> None:
+    def __init__(self, store: Store, *, done: Callable[[Ending, bool], None]) -> None:
         self._store = store
-        self._clock = clock
         self._done = done
         self._waiting: list[Ending] = []
         self._work = asyncio.Event()
@@ -74,14 +73,13 @@ class Settler:
                 self._done(ending, was_kept)
 
     async def _again(self, batch: list[Ending]) -> None:
-        """Keep what may still be settled for the next call.
+        """Keep for the next call whatever another worker has not taken.
 
-        The lease of the rest has lapsed, and another try follows under the same id: better twice than never.
+        A lease that lapsed while the store was away is no reason to send again: the fence tells whether it was taken.
         """
         await asyncio.sleep(_PAUSE_SECONDS)
-        now = self._clock()
         for each in reversed(batch):
-            if each.job.until > now and not each.job.lost:
+            if not each.job.lost:
                 self._waiting.insert(0, each)
             else:
                 self._done(each, False)  # noqa: FBT003 (the answer the store would give)
