@@ -136,7 +136,7 @@ async def test_what_failed_together_comes_back_apart(tmp_path: Path) -> None:
         sink.default = Reply(status=503)
         config = write_config(tmp_path, rules=str(write_rulebook(tmp_path / "rules", crm=sink.url)))
         async with open_test_gateway(config) as gateway:
-            names = []
+            names: list[str] = []
             for number in range(8):  # fewer than what opens the breaker
                 event = convert_one(sample("pointsIssued")).event
                 event.event_id = f"evt-{number}"
