@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -33,6 +34,10 @@ SERVICES = tuple(
     for module in (event_service_pb2, rule_service_pb2, contact_service_pb2, delivery_service_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
+
+_MOST_PENDING: Final = 20_000
+"""How many calls may wait to be taken up. From 1,000 on gRPC would cancel some of them at random, without a word;
+the store refuses what is too much for it, and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,12 @@ async def open_grpc_server(
     """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
     server = grpc.aio.server(
         interceptors=[GuardInterceptor(store, keyring)],
-        options=[("grpc.max_receive_message_length", settings.max_message_bytes), ("grpc.so_reuseport", 0)],
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.so_reuseport", 0),
+            ("grpc.server.max_pending_requests", _MOST_PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
+        ],
     )
     event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
     rule_service_pb2_grpc.add_RuleServiceServicer_to_server(rules, server)
