@@ -43,8 +43,10 @@ ORGS: Final = (50750, 50261, 51186)
 CLIENTS: Final = 24
 PAUSE_SECONDS: Final = 0.04
 """How long a client rests between two events, on average."""
-LONGEST_LIFE: Final = 1.5
-"""Seconds from a gateway's start to its end at the most."""
+LONGEST_LIFE: Final = 1.0
+"""Seconds for which a gateway is left to work at the most,"""
+MOST_AWAITED: Final = 150
+"""and how many acknowledged events are waited for after that, so that a slow machine sees work too."""
 STILLBORN: Final = 0.15
 """The share of gateways that are killed while they start."""
 CONCURRENCY: Final = 16
@@ -69,7 +71,7 @@ _SCRIPTED: Final = 400
 """How many answers are thrown for each far side before every life."""
 _AGAIN: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 _LOOKS: Final = 400
-"""How often to look, ten times a second, whether everything has ended."""
+"""How often to look whether something has come about."""
 _OPEN: Final = tuple(DeliveryState.Value(f"DELIVERY_STATE_{name}") for name in ("WAITING", "HELD", "SENDING"))
 
 
@@ -178,6 +180,14 @@ class _Clients:
             yield
         finally:
             self._there.clear()
+
+    async def acknowledged(self, wanted: int) -> None:
+        """Wait until so many more events are acknowledged, on a slow machine not for ever."""
+        wanted += len(self._account.acknowledged)
+        for _ in range(_LOOKS):
+            if len(self._account.acknowledged) >= wanted:
+                return
+            await asyncio.sleep(0.02)
 
     async def hung_up(self) -> None:
         """Return once no call is under way."""
@@ -328,6 +338,7 @@ async def _live_and_die(config: Path, clients: _Clients, dice: random.Random) ->
     async with running_gateway(config) as gateway:
         with clients.served_by(gateway):
             await asyncio.sleep(dice.uniform(0, LONGEST_LIFE))
+            await clients.acknowledged(dice.randrange(MOST_AWAITED))
         await gateway.kill()
         await clients.hung_up()
 
