@@ -126,10 +126,6 @@ def _revision(connection: Connection, name: str) -> Revision | None:
 
 
 def _backlog(connection: Connection) -> Backlog:
-    counts = dict.fromkeys((state for state in State if state in UNFINISHED), 0)
-    due: list[int] = []
-    for name, count, oldest in connection.execute(SQL["backlog"], {}).fetchall():
-        counts[State(name)] = count
-        if State(name) is not State.SENDING and oldest is not None:
-            due.append(oldest)
-    return Backlog(counts=counts, oldest_due_at=min(due, default=None))
+    waiting, held, sending, oldest = connection.execute(SQL["backlog"], {}).fetchone()
+    counts = {State.WAITING: waiting, State.HELD: held, State.SENDING: sending}
+    return Backlog(counts=counts, oldest_due_at=oldest)

@@ -116,16 +116,20 @@ FROM (
 );
 
 -- backlog
--- How many deliveries have not ended, by state, and since when the oldest that is not parked could be taken.
-SELECT state, count(*), min(wake_at)
+-- How many deliveries wait, are held and are in hands, and since when the oldest that is not parked could be taken.
+-- One pass over each index and no sorting: grouping by state took three times as long.
+SELECT
+    queue.total - queue.held + parked.total - parked.held,
+    queue.held + parked.held,
+    (SELECT count(*) FROM delivery INDEXED BY delivery_leased WHERE state = 'sending'),
+    queue.oldest
 FROM (
-    SELECT state, wake_at FROM delivery INDEXED BY delivery_queue WHERE wake_at IS NOT NULL AND state <> 'sending'
-    UNION ALL
-    SELECT 'sending', wake_at FROM delivery INDEXED BY delivery_leased WHERE state = 'sending'
-    UNION ALL
-    SELECT state, NULL FROM delivery INDEXED BY delivery_parked WHERE parked_at IS NOT NULL
-)
-GROUP BY state;
+    SELECT count(*) AS total, count(*) FILTER (WHERE state = 'held') AS held, min(wake_at) AS oldest
+    FROM delivery INDEXED BY delivery_queue WHERE wake_at IS NOT NULL AND state <> 'sending'
+) AS queue CROSS JOIN (
+    SELECT count(*) AS total, count(*) FILTER (WHERE state = 'held') AS held
+    FROM delivery INDEXED BY delivery_parked WHERE parked_at IS NOT NULL
+) AS parked;
 
 -- get_delivery
 -- One delivery with its attempts, oldest first.
