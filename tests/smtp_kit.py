@@ -113,12 +113,23 @@ class _Keeper:
         return answer if isinstance(answer, str) else "250 2.0.0 taken"
 
 
+class _PipeliningKeeper(_Keeper):
+    """The same for a relay that takes several commands at once; aiosmtpd does, it only does not say so."""
+
+    async def handle_EHLO(  # noqa: N802  aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", responses[-1]]
+
+
 class _ScriptedSmtp(SMTP):
     """aiosmtpd's protocol, asking the script before it answers."""
 
-    def __init__(self, sink: SmtpSink, **options: Any) -> None:
+    def __init__(self, sink: SmtpSink, *, pipelining: bool, **options: Any) -> None:
         self.sink = sink
-        super().__init__(_Keeper(sink), hostname="relay.example.com", **options)
+        keeper = _PipeliningKeeper(sink) if pipelining else _Keeper(sink)
+        super().__init__(keeper, hostname="relay.example.com", **options)
         for verb in _SCRIPTED:
             self._smtp_methods[verb] = partial(self._obey, verb, self._smtp_methods[verb])
 
@@ -187,6 +198,7 @@ async def smtp_sink(
     tls: ssl.SSLContext | None = None,
     implicit_tls: bool = False,
     login: tuple[str, str] | None = None,
+    pipelining: bool = False,
 ) -> AsyncIterator[SmtpSink]:
     """Run a server; ``tls`` offers STARTTLS, or is used from the first byte with ``implicit_tls``."""
     sink = SmtpSink()
@@ -200,6 +212,7 @@ async def smtp_sink(
     def session() -> _ScriptedSmtp:
         return _ScriptedSmtp(
             sink,
+            pipelining=pipelining,
             tls_context=None if implicit_tls else tls,
             auth_require_tls=not implicit_tls and tls is not None,
             authenticator=check,

@@ -56,9 +56,10 @@ async def test_a_message_arrives_whole_in_an_envelope_of_its_own() -> None:
     assert [part.get_content().replace("\r\n", "\n") for part in (plain, html)] == [email.text, email.html]
 
 
-async def test_every_attempt_carries_the_same_bytes() -> None:
+@pytest.mark.parametrize("pipelining", [False, True])
+async def test_every_attempt_carries_the_same_bytes(*, pipelining: bool) -> None:
     """Peers make a new Message-ID per attempt; then nobody can tell a copy."""
-    async with smtp_sink() as sink, channel_to(sink) as channel:
+    async with smtp_sink(pipelining=pipelining) as sink, channel_to(sink) as channel:
         sink.script("MESSAGE", DROP)
         assert isinstance(await channel.send(an_email()), Deferred)
         assert await channel.send(an_email()) == ACCEPTED
@@ -93,9 +94,10 @@ async def test_an_unused_connection_is_given_up_with_a_farewell() -> None:
         assert sink.verbs[-1] == "QUIT"
 
 
-async def test_one_refused_recipient_harms_no_other() -> None:
+@pytest.mark.parametrize("pipelining", [False, True])
+async def test_one_refused_recipient_harms_no_other(*, pipelining: bool) -> None:
     """Peers let one bad RCPT abort the rest."""
-    async with smtp_sink() as sink, channel_to(sink, connections=1) as channel:
+    async with smtp_sink(pipelining=pipelining) as sink, channel_to(sink, connections=1) as channel:
         sink.script("RCPT", "550 5.1.1 no such user")
         outcomes = [await channel.send(an_email(delivery_id=f"dlv_{number}")) for number in range(2)]
     refused = Refused(status_code=550, detail="bad-address: RCPT answered 550 5.1.1 no such user")
@@ -145,9 +147,10 @@ async def test_one_refused_recipient_harms_no_other() -> None:
         ),
     ],
 )
-async def test_an_answer_decides_what_becomes_of_the_message(verb: str, answer: str, outcome: Attempted) -> None:
+@pytest.mark.parametrize("pipelining", [False, True])
+async def test_an_answer_decides_what_becomes_of_the_message(verb: str, answer: str, outcome: Attempted, *, pipelining: bool) -> None:
     """A synchronous 5xx ends the delivery; peers lose it."""
-    async with smtp_sink() as sink, channel_to(sink) as channel:
+    async with smtp_sink(pipelining=pipelining) as sink, channel_to(sink) as channel:
         sink.script(verb, answer)
         got = await channel.send(an_email())
     expected = type(outcome)(status_code=outcome.status_code, detail=outcome.detail.replace("PORT", str(sink.port)))
@@ -168,8 +171,9 @@ DOUBT = "; whether the relay has the message is unknown, it goes again with its 
         ("MESSAGE", "relay: DATA: the relay closed the connection" + DOUBT),
     ],
 )
-async def test_a_relay_that_drops_at_a_verb_defers_the_message(verb: str, detail: str) -> None:
-    async with smtp_sink() as sink, channel_to(sink) as channel:
+@pytest.mark.parametrize("pipelining", [False, True])
+async def test_a_relay_that_drops_at_a_verb_defers_the_message(verb: str, detail: str, *, pipelining: bool) -> None:
+    async with smtp_sink(pipelining=pipelining) as sink, channel_to(sink) as channel:
         sink.script(verb, DROP)
         got = await channel.send(an_email())
         assert isinstance(got, Deferred)
@@ -178,8 +182,9 @@ async def test_a_relay_that_drops_at_a_verb_defers_the_message(verb: str, detail
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "MESSAGE"])
-async def test_a_relay_that_never_answers_defers_the_message_in_time(verb: str) -> None:
-    async with smtp_sink() as sink, channel_to(sink, timeout=0.3) as channel:
+@pytest.mark.parametrize("pipelining", [False, True])
+async def test_a_relay_that_never_answers_defers_the_message_in_time(verb: str, *, pipelining: bool) -> None:
+    async with smtp_sink(pipelining=pipelining) as sink, channel_to(sink, timeout=0.3) as channel:
         sink.script(verb, HANG)
         at = "DATA" if verb == "MESSAGE" else verb
         doubt = DOUBT if at == "DATA" else ""
@@ -202,8 +207,9 @@ async def test_waiting_for_a_connection_has_a_limit() -> None:
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
 @pytest.mark.parametrize("answer", [DROP, "421 4.4.2 idle for too long"])
-async def test_a_stale_connection_before_data_costs_no_attempt(verb: str, answer: Answer) -> None:
-    async with smtp_sink() as sink, channel_to(sink) as channel:
+@pytest.mark.parametrize("pipelining", [False, True])
+async def test_a_stale_connection_before_data_costs_no_attempt(verb: str, answer: Answer, *, pipelining: bool) -> None:
+    async with smtp_sink(pipelining=pipelining) as sink, channel_to(sink) as channel:
         await channel.send(an_email())
         sink.script(verb, answer)
         assert await channel.send(an_email()) == ACCEPTED
@@ -236,8 +242,9 @@ async def test_a_connection_whose_probe_fails_is_replaced() -> None:
     assert sink.connections == 2
 
 
-async def test_a_cancelled_send_leaves_no_half_used_connection_behind() -> None:
-    async with smtp_sink() as sink, channel_to(sink) as channel:
+@pytest.mark.parametrize("pipelining", [False, True])
+async def test_a_cancelled_send_leaves_no_half_used_connection_behind(*, pipelining: bool) -> None:
+    async with smtp_sink(pipelining=pipelining) as sink, channel_to(sink) as channel:
         sink.script("DATA", HANG)
         sending = asyncio.create_task(channel.send(an_email()))
         async with asyncio.timeout(5):
@@ -248,6 +255,45 @@ async def test_a_cancelled_send_leaves_no_half_used_connection_behind() -> None:
             await sending
         assert await channel.send(an_email()) == ACCEPTED
     assert sink.connections == 2
+
+
+async def test_commands_that_go_together_are_answered_one_by_one() -> None:
+    """With PIPELINING a message takes two round trips; whatever was refused, the next one finds a clear connection."""
+    refusals = ["550 5.7.1 not you", "550 5.1.1 no such user", "452 4.3.1 full"]
+    async with smtp_sink(pipelining=True) as sink, channel_to(sink, connections=1) as channel:
+        for verb, answer in zip(("MAIL", "RCPT", "DATA"), refusals, strict=True):
+            sink.script(verb, answer)
+            got = await channel.send(an_email())
+            assert isinstance(got, Refused | Deferred)
+            assert got.detail.endswith(f"{verb} answered {answer}")
+            assert await channel.send(an_email()) == ACCEPTED
+    assert (len(sink.messages), sink.connections) == (3, 1)
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
+async def test_a_relay_that_wants_the_content_of_a_refused_message_does_not_get_it(verb: str) -> None:
+    async with smtp_sink(pipelining=True) as sink, channel_to(sink) as channel:
+        sink.script(verb, "550 5.7.1 no")
+        sink.script("DATA", "354 go on all the same")
+        got = await channel.send(an_email())
+        assert got == Refused(status_code=550, detail=f"policy: {verb} answered 550 5.7.1 no")
+        assert await channel.send(an_email()) == ACCEPTED
+    assert (len(sink.messages), sink.connections) == (1, 2)
+
+
+async def test_done_before_there_was_a_message_is_no_acceptance() -> None:
+    async with smtp_sink() as sink, channel_to(sink) as channel:
+        sink.script("DATA", "250 2.0.0 thank you")
+        got = await channel.send(an_email())
+    assert got == Deferred(status_code=250, detail="relay: DATA: 250 2.0.0 thank you")
+    assert sink.messages == []
+
+
+async def test_lines_that_open_with_a_dot_arrive_as_they_were() -> None:
+    email = an_email(text=".\n..two\n.\r\nQUIT\n", html=None)
+    async with smtp_sink() as sink, channel_to(sink) as channel:
+        assert await channel.send(email) == ACCEPTED
+    assert sink.messages[0].content.endswith(b"\r\n\r\n.\r\n..two\r\n.\r\nQUIT\r\n")
 
 
 @pytest.mark.parametrize(("query", "implicit"), [("tls=starttls", False), ("tls=implicit", True)])
@@ -312,8 +358,9 @@ async def test_a_relay_that_is_not_there_defers_the_message() -> None:
     assert got.detail.startswith(f"relay: no connection to the relay localhost:{sink.port}: ")
 
 
-async def test_an_answer_that_is_not_smtp_defers_the_message() -> None:
-    async with smtp_sink() as sink, channel_to(sink) as channel:
+@pytest.mark.parametrize("pipelining", [False, True])
+async def test_an_answer_that_is_not_smtp_defers_the_message(*, pipelining: bool) -> None:
+    async with smtp_sink(pipelining=pipelining) as sink, channel_to(sink) as channel:
         sink.script("MAIL", "HTTP/1.1 400 Bad Request")
         got = await channel.send(an_email())
     assert isinstance(got, Deferred)

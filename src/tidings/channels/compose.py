@@ -49,6 +49,13 @@ class Composed:
     recipient: str
     """The envelope's only recipient."""
     content: bytes
+    """Lines that end in CRLF; neither character stands anywhere else."""
+
+    def __post_init__(self) -> None:
+        """Refuse a line end that relays read differently: behind it another message could be smuggled in."""
+        ends = self.content.count(b"\r\n")
+        if ends != self.content.count(b"\n") or ends != self.content.count(b"\r"):
+            raise Unsendable("the message holds a bare CR or LF")
 
     @property
     def domain(self) -> str:

@@ -23,8 +23,9 @@ from tidings.channels.compose import Composed, Unsendable, compose
 from tidings.channels.dkim import DkimSigner
 from tidings.channels.settings import EmailSettings
 from tidings.channels.shaping import Shaper
-from tidings.channels.smtp_connection import ConnectionLost, RelayUnavailable
+from tidings.channels.smtp_connection import RelayUnavailable
 from tidings.channels.smtp_relay import Clock, Progress, SmtpRelay
+from tidings.channels.smtp_wire import ConnectionLost
 from tidings.model import Deferred, Email, Outcome, Postponed, Refused
 
 

@@ -1,6 +1,7 @@
 """One conversation with a relay. The only module that knows aiosmtplib; its errors end here.
 
-Commands carry no time limits of their own: whoever calls sets one limit round all it does.
+aiosmtplib connects, protects and logs in; what follows goes over the wire by ``smtp_wire``. Commands carry no time
+limits of their own: whoever calls sets one limit round all it does.
 """
 
 import asyncio
@@ -10,35 +11,18 @@ import ssl
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, cast
 
 import aiosmtplib
 
 from tidings.channels.redaction import Redactor
+from tidings.channels.smtp_wire import ConnectionLost, Reply, SmtpWire
 from tidings.channels.transport import Relay, Tls
 
+GO_AHEAD: Final = 354
+"""The answer to DATA that asks for the message."""
 _LEAVING: Final = 421
 _FAREWELL_SECONDS: Final = 2.0
-
-
-class Reply(NamedTuple):
-    """A relay's answer: the code and the text after it, its lines joined."""
-
-    code: int
-    text: str
-
-    @property
-    def is_positive(self) -> bool:
-        """Whether the command was carried out."""
-        return self.code // 100 == 2  # noqa: PLR2004  2yz is RFC 5321's class of success
-
-
-class ConnectionLost(Exception):
-    """The relay hung up, or announced that it will (421)."""
-
-    def __init__(self, reply: Reply | None = None) -> None:
-        self.reply = reply
-        super().__init__(f"{reply.code} {reply.text}" if reply else "the relay closed the connection")
 
 
 class RelayUnavailable(Exception):
@@ -62,8 +46,12 @@ class Access:
 class SmtpConnection:
     """An open connection, greeted, protected and logged in as its relay asks."""
 
-    def __init__(self, client: aiosmtplib.SMTP) -> None:
-        self._client = client
+    def __init__(self, wire: SmtpWire, *, takes_size: bool, takes_pipelining: bool) -> None:
+        self._wire = wire
+        self.takes_size = takes_size
+        """Whether the relay wants to know a message's size beforehand."""
+        self.takes_pipelining = takes_pipelining
+        """Whether it takes several commands at once."""
         self.carried = 0
         """How many messages it was given."""
         self.carried_to: Counter[str] = Counter()
@@ -93,59 +81,67 @@ class SmtpConnection:
             await client.connect()
             if client.is_ehlo_or_helo_needed:
                 await client.ehlo()
-        return cls(client)
+        return cls(
+            SmtpWire(cast(asyncio.Transport, client.transport)),
+            takes_size=client.supports_extension("size"),
+            takes_pipelining=client.supports_extension("pipelining"),
+        )
 
     @property
     def is_open(self) -> bool:
         """Whether the connection stands, as far as this side knows."""
-        return self._client.is_connected
+        return self._wire.is_open
 
-    @property
-    def takes_size(self) -> bool:
-        """Whether the relay wants to know a message's size beforehand."""
-        return self._client.supports_extension("size")
+    def send(self, *commands: bytes) -> None:
+        """Send commands in one write, each to be followed by a ``reply``; raise ConnectionLost when nobody listens."""
+        if any(b"\r" in command or b"\n" in command for command in commands):
+            raise ValueError("a command holds a line break")
+        self._wire.send(b"\r\n".join((*commands, b"")), replies=len(commands))
 
-    async def command(self, *words: bytes) -> Reply:
-        """Send one command and return its answer; raise ConnectionLost when there is none, or on 421."""
-        with _conversing():
-            reply = Reply(*await self._client.execute_command(*words))
-        if reply.code == _LEAVING:
-            raise ConnectionLost(reply)
-        return reply
+    def send_content(self, content: bytes) -> None:
+        """Send a message's lines, which end in CRLF; a ``reply`` follows."""
+        self._wire.send(_stuffed(content), replies=1)
 
-    async def data(self, content: bytes) -> Reply:
-        """Send DATA and the message. When ConnectionLost rises here, the relay may have the message or not."""
-        with _conversing():
-            try:
-                reply = Reply(*await self._client.data(content))
-            except aiosmtplib.SMTPDataError as error:
-                reply = Reply(error.code, error.message)
+    async def reply(self) -> Reply:
+        """Return the next answer; raise ConnectionLost when there is none, or on 421."""
+        reply = await self._wire.reply()
         if reply.code == _LEAVING:
             self.close()
             raise ConnectionLost(reply)
         return reply
 
+    async def reset(self) -> bool:
+        """Make ready for the next message; say whether the relay took part. May raise ConnectionLost.
+
+        Commands sent together are all answered, also when the first was refused. A relay that then still wants a
+        message's content is left: whatever it was given would be a message.
+        """
+        while self._wire.owed:
+            if (await self.reply()).code == GO_AHEAD:
+                return False
+        self.send(b"RSET")
+        return (await self.reply()).is_positive
+
     async def quit(self) -> None:
         """Take leave, briefly, and close."""
-        with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+        with contextlib.suppress(ConnectionLost, TimeoutError):
             async with asyncio.timeout(_FAREWELL_SECONDS):
-                await self._client.quit()
+                self.send(b"QUIT")
+                while self._wire.owed:
+                    await self.reply()
         self.close()
 
     def close(self) -> None:
         """Drop the connection at once."""
-        self._client.close()
+        self._wire.close()
 
 
-@contextlib.contextmanager
-def _conversing() -> Iterator[None]:
-    try:
-        yield
-    except aiosmtplib.SMTPResponseException as error:
-        # an answer that is not SMTP: what follows on this connection cannot be trusted either
-        raise ConnectionLost(Reply(error.code, error.message)) from error
-    except (aiosmtplib.SMTPException, OSError) as error:
-        raise ConnectionLost from error
+def _stuffed(content: bytes) -> bytes:
+    """Double the dots that open lines, and end with the line that is a dot."""
+    content = content.replace(b"\r\n.", b"\r\n..")
+    opening = b"." if content.startswith(b".") else b""
+    ending = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
+    return b"".join((opening, content, ending))
 
 
 def _login(user: str | None, password: str | None) -> Redactor:

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from tidings.channels.settings import EmailSettings
-from tidings.channels.smtp_connection import ConnectionLost, RelayUnavailable, SmtpConnection
+from tidings.channels.smtp_connection import RelayUnavailable, SmtpConnection
+from tidings.channels.smtp_wire import ConnectionLost
 
 Connect = Callable[[], Awaitable[SmtpConnection]]
 
@@ -94,14 +95,14 @@ class SmtpPool:
             return True
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
-                reply = await connection.command(b"RSET")
+                works = await connection.reset()
         except (ConnectionLost, TimeoutError):
             return False
         except BaseException:
             connection.close()
             raise
         connection.in_transaction = False
-        return reply.is_positive
+        return works
 
     def _keep(self, connection: SmtpConnection) -> None:
         if not connection.is_open:

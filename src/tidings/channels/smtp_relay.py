@@ -8,8 +8,9 @@ from tidings.channels.answers import smtp_outcome
 from tidings.channels.compose import Composed
 from tidings.channels.relay_health import DEFAULT_POLICY, HEALTHY, HealthPolicy, after_failure, while_tried
 from tidings.channels.settings import EmailSettings
-from tidings.channels.smtp_connection import ConnectionLost, RelayUnavailable, Reply, SmtpConnection
+from tidings.channels.smtp_connection import GO_AHEAD, RelayUnavailable, SmtpConnection
 from tidings.channels.smtp_pool import Connect, SmtpPool
+from tidings.channels.smtp_wire import ConnectionLost, Reply
 from tidings.model import Outcome
 from tidings.telemetry import Metrics, events, get_logger
 
@@ -131,29 +132,44 @@ class SmtpRelay:
 
 
 async def _converse(connection: SmtpConnection, message: Composed, progress: Progress) -> Outcome:
-    """Offer the message on this connection; an answer other than yes ends it there and then."""
+    """Offer the message on this connection; an answer other than yes ends it there and then.
+
+    Where the relay takes several commands at once, they go in one write, and are judged one by one all the same.
+    """
     progress.reused = connection.carried > 0
     connection.carried += 1
     connection.in_transaction = True
-    size = (b"SIZE=%d" % len(message.content),) if connection.takes_size else ()
-    sender, recipient = message.sender.encode("ascii"), message.recipient.encode("ascii")
-    for verb, words in (
-        ("MAIL", (b"MAIL", b"FROM:<" + sender + b">", *size)),
-        ("RCPT", (b"RCPT", b"TO:<" + recipient + b">")),
-    ):
+    commands = _commands(connection, message)
+    if connection.takes_pipelining:
+        connection.send(*commands.values())
+    for verb, command in commands.items():
         progress.verb = verb
-        reply = await connection.command(*words)
-        if not reply.is_positive:
+        if not connection.takes_pipelining:
+            connection.send(command)
+        reply = await connection.reply()
+        if not (reply.code == GO_AHEAD if verb == "DATA" else reply.is_positive):
             return _not_taken(reply, verb)
-    progress.verb = "DATA"
-    reply = await connection.data(message.content)
+    connection.send_content(message.content)
+    reply = await connection.reply()
     connection.in_transaction = not reply.is_positive
     return smtp_outcome(*reply, verb="DATA")
 
 
+def _commands(connection: SmtpConnection, message: Composed) -> dict[str, bytes]:
+    """Return the commands before the content, by verb."""
+    size = b" SIZE=%d" % len(message.content) if connection.takes_size else b""
+    return {
+        "MAIL": b"MAIL FROM:<%b>%b" % (message.sender.encode("ascii"), size),
+        "RCPT": b"RCPT TO:<%b>" % message.recipient.encode("ascii"),
+        "DATA": b"DATA",
+    }
+
+
 def _not_taken(reply: Reply, verb: str) -> Outcome:
+    if verb == "DATA" and reply.is_positive:
+        raise ConnectionLost(reply)  # "done" before there was a message: whatever this is, it is not SMTP
     outcome = smtp_outcome(*reply, verb=verb)
-    if reply.code in _WANTS_LOGIN:
+    if reply.code in _WANTS_LOGIN and verb != "DATA":
         # what the relay says of our login it says to every message
         raise RelayUnavailable(outcome.detail, code=reply.code)
     return outcome
