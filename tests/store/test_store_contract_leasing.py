@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from store_kit import T0, lease_one, make_attempt, make_event, make_publication, make_publications, settlement, waiting
 from tidings.model import ENDED, MOVES, Cause, State
-from tidings.store import Backlog, Leased, Store
+from tidings.store import Backlog, Leased, Store, open_store
 
 SETTLING = [(cause, to) for (state, cause), to in MOVES.items() if state is State.SENDING and cause is not Cause.LEASED]
 
@@ -79,6 +80,20 @@ async def test_a_settlement_moves_by_the_table(store: Store, cause: Cause, to: S
     )
     assert await store.get_delivery(expected.id) == (expected, (make_attempt(cause, number=1),))
     assert await store.next_due() == due_at
+
+
+async def test_a_settlement_counts_in_whichever_process_it_is_made(tmp_path: Path) -> None:
+    """What one store remembers of its leases is a shortcut, not what decides."""
+    url = f"sqlite:///{tmp_path / 'tidings.db'}"
+    async with open_store(url) as one, open_store(url) as other:
+        await one.record(make_publications(3))
+        first, second, third = await one.lease(now=T0 + 10, until=T0 + 60_000, limit=3)
+        mixed = [settlement(each, Cause.ACCEPTED) for each in (second, third)]
+
+        assert await other.settle([settlement(first, Cause.ACCEPTED)]) == [True]
+        assert await one.settle([settlement(first, Cause.ACCEPTED), mixed[0]]) == [False, True]
+        assert await other.renew([(third.delivery.id, third.fence)], until=T0 + 90_000) == [True]
+        assert await one.settle([mixed[0], mixed[1]]) == [False, True]
 
 
 @pytest.mark.parametrize("cause", [Cause.LEASED, Cause.CANCELLED, Cause.REQUEUED])

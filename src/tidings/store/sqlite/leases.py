@@ -1,6 +1,6 @@
 """Leasing deliveries, holding them, and settling them, many at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from tidings.store.sqlite.rows import delivery_of
 _SETTLING: Final[Mapping[Cause, State]] = {
     cause: to for (state, cause), to in MOVES.items() if state is State.SENDING and cause is not Cause.LEASED
 }
+_MOST_PLACES: Final = 65_536
 _ENDING: Final = frozenset(cause for cause, to in _SETTLING.items() if to in ENDED)
 
 
@@ -54,12 +55,42 @@ class _Held:
     in_lane: bool
 
 
+class _Places:
+    """Remembers where the deliveries are that were handed out.
+
+    The way to one by its id leads through an index that is in no order: with a long backlog nearly every step would
+    read a page from the file. What is remembered is only a hint, for an id and its seq are looked up together.
+    """
+
+    def __init__(self) -> None:
+        self._seqs: dict[str, int] = {}
+
+    def learn(self, places: Iterable[tuple[str, int]]) -> None:
+        """Remember ids with their seqs."""
+        if len(self._seqs) > _MOST_PLACES:  # what others settled, or nobody, is never asked for
+            self._seqs.clear()
+        self._seqs.update(places)
+
+    def of(self, connection: Connection, names: Sequence[str]) -> list[tuple[str, int]]:
+        """Return the ids that there are with their seqs."""
+        known = {name: self._seqs[name] for name in names if name in self._seqs}
+        unknown = [name for name in names if name not in known]
+        found = rows_of(connection, "seqs_of_deliveries", {"ids": _json(unknown)}) if unknown else []
+        return [*known.items(), *((name, seq) for name, seq in found)]
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget what has left our hands."""
+        for name in names:
+            self._seqs.pop(name, None)
+
+
 class Leases:
     """Leases, renews and settles; part of the writing lane."""
 
     def __init__(self, moves: MovesSeen) -> None:
         self._moves = moves
         self._queues = Queues()
+        self._places = _Places()
 
     def lease(self, connection: Connection, requests: Sequence[LeaseRequest]) -> list[list[Leased]]:
         """Lease for several callers, one after the other."""
@@ -67,7 +98,7 @@ class Leases:
 
     def renew(self, connection: Connection, requests: Sequence[RenewRequest]) -> list[list[bool]]:
         """Renew for several callers."""
-        held = _held(connection, [name for request in requests for name, _ in request.leases])
+        held = self._held(connection, [name for request in requests for name, _ in request.leases])
         answers = []
         for request in requests:
             answers.append([_holds(held, name, fence) for name, fence in request.leases])
@@ -77,7 +108,7 @@ class Leases:
 
     def settle(self, connection: Connection, requests: Sequence[Sequence[Settlement]]) -> list[list[bool]]:
         """Settle for several callers; of two settlements of one lease the first counts."""
-        held = _held(connection, [each.delivery_id for request in requests for each in request])
+        held = self._held(connection, [each.delivery_id for request in requests for each in request])
         settled: list[tuple[Settlement, _Held]] = []
         answers = []
         for request in requests:
@@ -101,9 +132,19 @@ class Leases:
             Leased(delivery=delivery_of(document, state=State.SENDING), fence=fence + 1, event=bytes.fromhex(content))
             for fence, content, document in rows
         ]
+        self._places.learn((each.delivery.id, seq) for each, seq in zip(leased, seqs, strict=True))
         if self._moves.followed:
             self._moves.saw([_taken(each.delivery, request.now) for each in leased])
         return leased
+
+    def _held(self, connection: Connection, names: Sequence[str]) -> dict[str, _Held]:
+        """Return those of the deliveries that are in somebody's hands."""
+        places = self._places.of(connection, names)
+        rows = rows_of(connection, "held_deliveries", {"places": _json(places)})
+        return {
+            name: _Held(seq, org_id, fence, attempts, bool(in_lane))
+            for name, seq, org_id, fence, attempts, in_lane in rows
+        }
 
     def _write(self, connection: Connection, settled: Sequence[tuple[Settlement, _Held]]) -> None:
         if not settled:
@@ -115,6 +156,7 @@ class Leases:
             if settlement.attempt is not None
         ]
         connection.execute(SQL["settle_deliveries"], {"moves": _json(moves)})
+        self._places.forget(settlement.delivery_id for settlement, _ in settled)
         insert_rows(connection, "insert_attempts", attempts)
         released = keep_order(connection, [settlement.delivery_id for settlement, held in settled if held.in_lane])
         if released or any(settlement.cause not in _ENDING for settlement, _ in settled):
@@ -135,13 +177,6 @@ def check_settlement(settlement: Settlement) -> None:
 def _lapse(until: int) -> int:
     """Return the first moment at which a lease until ``until`` has lapsed."""
     return until + 1
-
-
-def _held(connection: Connection, names: Sequence[str]) -> dict[str, _Held]:
-    rows = rows_of(connection, "held_deliveries", {"ids": _json(names)})
-    return {
-        name: _Held(seq, org_id, fence, attempts, bool(in_lane)) for name, seq, org_id, fence, attempts, in_lane in rows
-    }
 
 
 def _holds(held: dict[str, _Held], name: str, fence: int) -> bool:

@@ -64,13 +64,18 @@ FROM json_each(:seqs) AS wanted CROSS JOIN delivery_document ON delivery_documen
 UPDATE delivery SET state = 'sending', fence = fence + 1, wake_at = :wake_at
 WHERE seq IN (SELECT value FROM json_each(:seqs));
 
+-- seqs_of_deliveries
+-- Where the given deliveries are.
+SELECT group_concat(json_array(delivery.id, delivery.seq))
+FROM json_each(:ids) AS wanted CROSS JOIN delivery ON delivery.id = wanted.value;
+
 -- held_deliveries
--- Those of the given deliveries that are in somebody's hands.
+-- Those of the given deliveries, by id and seq, that are in somebody's hands.
 SELECT group_concat(json_array(
     delivery.id, delivery.seq, delivery.org_id, delivery.fence, delivery.attempts, delivery.lane IS NOT NULL
 ))
-FROM json_each(:ids) AS wanted CROSS JOIN delivery ON delivery.id = wanted.value
-WHERE delivery.state = 'sending';
+FROM json_each(:places) AS wanted CROSS JOIN delivery ON delivery.seq = wanted.value ->> 1
+WHERE delivery.id = wanted.value ->> 0 AND delivery.state = 'sending';
 
 -- renew_deliveries
 -- Hold deliveries for longer.
