@@ -22,10 +22,13 @@ def load_rows() -> None:
     """Fill ROWS. A benchmark module is imported only here, so that ``--help`` answers at once."""
     import convert_rows
     import decide_rows
+    import drain_rows
+    import email_rows
     import reload_rows
 
     ROWS.update({"convert": convert_rows.convert, "decide": decide_rows.decide})
     ROWS.update({"decide-growth": decide_rows.decide_growth, "reload": reload_rows.reload})
+    ROWS.update({"email": email_rows.email, "drain": drain_rows.drain})
 
 
 def main() -> int:

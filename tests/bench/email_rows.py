@@ -1,0 +1,208 @@
+"""From an event to an accepted and recorded e-mail, beside a pooled aiosmtplib loop that has its messages ready."""
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import aiohttp
+import aiosmtplib
+import uvloop
+from measuring import Row, compared
+from smtp_process import SmtpProcess, smtp_process
+
+from gateway_kit import CRM_SECRET, RunningGateway, running_gateway, write_config
+from tidings.events import convert_one, sample
+from tidings.events.v1.event_pb2 import Event
+from tidings.gateway.v1.contact_service_pb2 import Contact
+
+_MESSAGES: Final = 2_000
+_RUNS: Final = 3
+_GOAL: Final = 0.7
+_CONNECTIONS: Final = 10
+_CALLERS: Final = 64
+_CUSTOMERS: Final = 500
+_ORG: Final = 50750
+_PATIENCE: Final = 120.0
+_UNSHAPED: Final = {"default": {"connections": None, "rate": None}}
+_RULES: Final = """\
+version: 1
+rules:
+  - id: points-expiring-soon
+    event: pointsExpiryReminder
+    when: data.pointsScheduledForExpiry > `100`
+    expires_at: data.scheduledExpiryDate
+    notify: [{{email: {{to: customer, template: {template}}}}}]
+"""
+_BRAND: Final = f"""
+version: 1
+brands: [{{org: {_ORG}, name: Example Rewards, from: Example Rewards <rewards@example.com>}}]
+"""
+_PLAIN: Final = """\
+---
+subject: "{{ data.pointsScheduledForExpiry | int }} points are about to expire"
+---
+Dear {{ contact.name | default("member") }},
+
+{{ data.pointsScheduledForExpiry | int }} points in {{ data.loyaltyProgramDetails.name }} expire on
+{{ data.scheduledExpiryDate }}. Use them before they are gone: https://www.example.com/rewards
+
+{{ brand.name }}
+"""
+_SHIPPED: Final = Path(__file__).parents[2] / "rules" / "templates"
+_DELIVERED: Final = re.compile(
+    r'^tidings_deliveries_ended_total\{channel="email",state="delivered"\} (\S+)$', re.MULTILINE
+)
+
+
+def email() -> Sequence[Row]:
+    """Compare, both sides asserted to have brought the same number of distinct messages of the same size."""
+    return [_row("expiring", "plain text"), _row("points-expiring-soon", "the shipped MJML template")]
+
+
+def _row(template: str, kind: str) -> Row:
+    with tempfile.TemporaryDirectory(prefix="tidings-bench-") as folder:
+        return uvloop.run(_measure(Path(folder), template, kind))
+
+
+async def _measure(folder: Path, template: str, kind: str) -> Row:
+    os.environ.setdefault("EXAMPLE_CRM_SECRET", CRM_SECRET)
+    ours: list[float] = []
+    peer: list[float] = []
+    async with smtp_process() as server:
+        async with running_gateway(_write(folder, server.port, template)) as gateway:
+            await gateway.upsert(*(_contact(number) for number in range(_CUSTOMERS)))
+            await _ours(gateway, server, "warm")
+            taken = await server.taken()
+            size = taken["size"] // taken["messages"]
+            for run in range(_RUNS):
+                ours.append(await _ours(gateway, server, f"run-{run}"))
+                peer.append(await _peer(server, f"run-{run}", size=size))
+        ceiling = await _ceiling(server, size=size)
+    note = (
+        f"{_MESSAGES:,} e-mails of {size / 1000:.1f} kB, {kind}, published one a call; peer: aiosmtplib, "
+        f"{_CONNECTIONS} connections, messages ready; the SMTP server takes up to {ceiling:,.0f}/s"
+    )
+    return compared("email", ours, peer, unit="e-mails/s", goal=_GOAL, note=note)
+
+
+def _write(folder: Path, port: int, template: str) -> Path:
+    rules = folder / "rules"
+    shutil.copytree(_SHIPPED, rules / "templates")
+    (rules / "templates" / "expiring.en.txt").write_text(_PLAIN)
+    (rules / "brands").mkdir()
+    (rules / "brands" / "example.yaml").write_text(_BRAND)
+    (rules / "loyalty.yaml").write_text(_RULES.format(template=template))
+    transport = f"smtp://127.0.0.1:{port}?tls=none"
+    email = {"transport": transport, "connections": _CONNECTIONS, "domains": _UNSHAPED}
+    return write_config(folder, rules=str(rules), email=email, dispatch={})
+
+
+def _contact(number: int) -> Contact:
+    return Contact(org_id=_ORG, customer_id=str(number), email=f"customer-{number}@example.com", name="Asha Rao")
+
+
+def _event(name: str, number: int) -> Event:
+    event = convert_one(sample("pointsExpiryReminder")).event
+    event.org_id = _ORG
+    event.event_id = f"{name}-{number}"
+    event.points_expiry_reminder.scheduled_expiry_date = "2099-12-31"
+    event.points_expiry_reminder.customer_identifiers.customer_id = number % _CUSTOMERS
+    return event
+
+
+async def _ours(gateway: RunningGateway, server: SmtpProcess, name: str) -> float:
+    """Publish from several callers; return e-mails a second until all are accepted and recorded as delivered."""
+    events = [_event(name, number) for number in range(_MESSAGES)]
+    before, delivered_before = await server.taken(), await _delivered(gateway)
+    waiting = iter(events)
+
+    async def caller() -> None:
+        for event in waiting:
+            await gateway.publish(event)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(_CALLERS)))
+    while (await server.taken())["messages"] - before["messages"] < _MESSAGES:
+        _check_patience(began)
+        await asyncio.sleep(0.01)
+    while await _delivered(gateway) - delivered_before < _MESSAGES:
+        _check_patience(began)
+        await asyncio.sleep(0.005)
+    took = time.perf_counter() - began
+    await _assert_distinct(server, before)
+    return _MESSAGES / took
+
+
+async def _peer(server: SmtpProcess, name: str, *, size: int) -> float:
+    """Send as many ready messages over as many connections; return e-mails a second."""
+    before = await server.taken()
+    waiting = iter([_message(name, number, size) for number in range(_MESSAGES)])
+
+    async def connection() -> None:
+        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=server.port, start_tls=False) as client:
+            for recipient, content in waiting:
+                await client.sendmail("rewards@example.com", [recipient], content)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(connection() for _ in range(_CONNECTIONS)))
+    took = time.perf_counter() - began
+    await _assert_distinct(server, before)
+    return _MESSAGES / took
+
+
+async def _ceiling(server: SmtpProcess, *, size: int) -> float:
+    """Return how many messages a second the server takes from a client that waits for nothing."""
+
+    async def connection(number: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        for turn in range(_MESSAGES // _CONNECTIONS):
+            recipient, content = _message(f"ceiling-{number}", turn, size)
+            head = f"MAIL FROM:<rewards@example.com>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n"
+            writer.write(head.encode() + content + b".\r\n")
+            await writer.drain()
+        writer.write(b"QUIT\r\n")
+        await reader.read()  # until the server hangs up
+        writer.close()
+
+    before = await server.taken()
+    began = time.perf_counter()
+    await asyncio.gather(*(connection(number) for number in range(_CONNECTIONS)))
+    took = time.perf_counter() - began
+    await _assert_distinct(server, before)
+    return _MESSAGES / took
+
+
+def _message(name: str, number: int, size: int) -> tuple[str, bytes]:
+    recipient = f"customer-{number % _CUSTOMERS}@example.com"
+    head = f"From: rewards@example.com\r\nTo: {recipient}\r\nSubject: s\r\nMessage-ID: <{name}-{number}@peer>\r\n\r\n"
+    line = "x" * 70 + "\r\n"
+    room = size - len(head)
+    return recipient, (head + line * (room // len(line)) + "x" * (room % len(line)) + "\r\n").encode()
+
+
+async def _delivered(gateway: RunningGateway) -> int:
+    url = f"http://127.0.0.1:{gateway.http_port}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        found = _DELIVERED.search(await response.text())
+    return int(float(found[1])) if found else 0
+
+
+async def _assert_distinct(server: SmtpProcess, before: dict[str, int]) -> None:
+    taken = await server.taken()
+    gained = {name: taken[name] - before[name] for name in ("messages", "distinct")}
+    if gained != {"messages": _MESSAGES, "distinct": _MESSAGES}:
+        raise AssertionError(f"the server was to take {_MESSAGES} messages, each with its own Message-ID: {gained}")
+
+
+def _check_patience(began: float) -> None:
+    if time.perf_counter() - began > _PATIENCE:
+        raise AssertionError("the e-mails did not arrive in time")
