@@ -148,7 +148,9 @@ async def test_one_refused_recipient_harms_no_other(*, pipelining: bool) -> None
     ],
 )
 @pytest.mark.parametrize("pipelining", [False, True])
-async def test_an_answer_decides_what_becomes_of_the_message(verb: str, answer: str, outcome: Attempted, *, pipelining: bool) -> None:
+async def test_an_answer_decides_what_becomes_of_the_message(
+    verb: str, answer: str, outcome: Attempted, *, pipelining: bool
+) -> None:
     """A synchronous 5xx ends the delivery; peers lose it."""
     async with smtp_sink(pipelining=pipelining) as sink, channel_to(sink) as channel:
         sink.script(verb, answer)

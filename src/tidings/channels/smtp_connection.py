@@ -82,7 +82,7 @@ class SmtpConnection:
             if client.is_ehlo_or_helo_needed:
                 await client.ehlo()
         return cls(
-            SmtpWire(cast(asyncio.Transport, client.transport)),
+            SmtpWire(cast("asyncio.Transport", client.transport)),
             takes_size=client.supports_extension("size"),
             takes_pipelining=client.supports_extension("pipelining"),
         )
