@@ -25,10 +25,13 @@ def load_rows() -> None:
     import drain_rows
     import email_rows
     import reload_rows
+    import webhook_rows
 
     ROWS.update({"convert": convert_rows.convert, "decide": decide_rows.decide})
     ROWS.update({"decide-growth": decide_rows.decide_growth, "reload": reload_rows.reload})
     ROWS.update({"email": email_rows.email, "drain": drain_rows.drain})
+    ROWS["webhook-alertmanager"] = webhook_rows.webhook_alertmanager
+    ROWS["webhook-celery"] = webhook_rows.webhook_celery
 
 
 def main() -> int:

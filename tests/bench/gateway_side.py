@@ -1,0 +1,141 @@
+"""Our side of the rows that compare whole systems: a gateway process, one rule, one endpoint."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from processes import until
+from rulebooks import ORG
+from standardwebhooks import Webhook
+from webhook_sink import Post, RunningSink, running_sink
+
+from gateway_kit import CRM_SECRET, RunningGateway, running_gateway, write_config
+from tidings.events import sample
+from tidings.gateway.v1.delivery_service_pb2 import DELIVERY_STATE_DELIVERED, ListDeliveriesRequest
+from tidings.gateway.v1.delivery_service_pb2_grpc import DeliveryServiceStub
+from tidings.gateway.v1.event_service_pb2 import PublishJsonRequest
+from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
+
+CONCURRENCY = 64
+"""How many posts may be under way to the one endpoint."""
+BATCH = 100
+"""Events a call."""
+
+_CALLERS = 8
+_PAGE = 1_000
+_RULE = """version: 1
+rules:
+  - id: points-expiring
+    event: pointsExpiryReminder
+    when: data.pointsScheduledForExpiry > `100`
+    notify:
+      - webhook:
+          to: crm
+          type: loyalty.points_expiring
+          body: {customer: data.customerIdentifiers.customerId, points: data.pointsScheduledForExpiry}
+"""
+_DELIVERED = re.compile(r'^tidings_deliveries_ended_total\{channel="webhook",state="delivered"\} (\S+)$', re.MULTILINE)
+
+
+@dataclass(slots=True)
+class GatewaySide:
+    """A running gateway and where it sends."""
+
+    gateway: RunningGateway
+    sink: RunningSink
+    _session: aiohttp.ClientSession
+    _delivered: int = 0
+    """How many the store had delivered before."""
+
+    async def rate(self, name: str, count: int) -> float:
+        """Publish ``count`` events; return how many a second were done when sink and store had them all."""
+        await self.sink.forget()
+        bodies = _bodies(name, count)
+        began = time.perf_counter()
+        await self._publish_all(bodies)
+        await self.sink.received(count)
+        await until(lambda: self._has_counted(self._delivered + count), what="the record of every delivery")
+        took = time.perf_counter() - began
+        self._delivered += count
+        await self._check()
+        return count / took
+
+    async def _publish_all(self, bodies: list[bytes]) -> None:
+        """Publish batches from several callers at once."""
+        stub = EventServiceStub(self.gateway.channel)
+        waiting = iter(bodies)
+
+        async def caller() -> None:
+            for body in waiting:
+                answer = await stub.PublishJson(PublishJsonRequest(body=body), timeout=60)
+                if not all(each.published.delivery_ids for each in answer.results):
+                    raise AssertionError(f"an event called for nothing: {answer}")
+
+        await asyncio.gather(*(caller() for _ in range(_CALLERS)))
+
+    async def _has_counted(self, count: int) -> bool:
+        """Ask the counter of settlements that were committed: cheaper while it runs than a list."""
+        async with self._session.get(f"http://127.0.0.1:{self.gateway.http_port}/metrics") as answer:
+            found = _DELIVERED.search(await answer.text())
+        return found is not None and float(found[1]) == count
+
+    async def _check(self) -> None:
+        """Have the reference library verify the sample, and the store list what was delivered."""
+        for post in await self.sink.samples():
+            verify(post)
+        listed = await self._count_listed()
+        if listed != self._delivered:
+            raise AssertionError(f"the store lists {listed} as delivered, not {self._delivered}")
+
+    async def _count_listed(self) -> int:
+        stub = DeliveryServiceStub(self.gateway.channel)
+        request = ListDeliveriesRequest(states=[DELIVERY_STATE_DELIVERED], page_size=_PAGE)
+        listed = 0
+        while True:
+            page = await stub.ListDeliveries(request, timeout=60)
+            listed += len(page.deliveries)
+            if not page.next_page_token:
+                return listed
+            request.page_token = page.next_page_token
+
+
+def verify(post: Post) -> None:
+    """Raise WebhookVerificationError unless the post is signed as the standard says."""
+    Webhook(CRM_SECRET).verify(post.body, dict(post.headers), json_parse=False)
+
+
+@asynccontextmanager
+async def gateway_side(folder: Path) -> AsyncIterator[GatewaySide]:
+    """Open our side with a sink of its own."""
+    async with running_sink(folder) as sink:
+        rules = folder / "rules"
+        (rules / "brands").mkdir(parents=True)
+        (rules / "loyalty.yaml").write_text(_RULE)
+        (rules / "brands" / "all.yaml").write_text(json.dumps(_brand(sink.url)))
+        webhook = {"allow_networks": ["127.0.0.0/8"]}
+        config = write_config(folder, rules=str(rules), webhook=webhook, dispatch={}, reload={"every": 0})
+        async with running_gateway(config) as gateway, aiohttp.ClientSession() as session:
+            yield GatewaySide(gateway, sink, session)
+
+
+def _brand(url: str) -> dict[str, object]:
+    endpoint = {"name": "crm", "url": url, "secrets": ["env:EXAMPLE_CRM_SECRET"], "concurrency": CONCURRENCY}
+    brand = {"org": ORG, "name": "Example Rewards", "from": "rewards@example.com", "endpoints": [endpoint]}
+    return {"version": 1, "brands": [brand]}
+
+
+def _bodies(name: str, count: int) -> list[bytes]:
+    """Return the bodies of batches, made beforehand as the peer's are."""
+    event = sample("pointsExpiryReminder") | {"orgId": ORG}
+    return [
+        json.dumps(
+            [event | {"eventId": f"{name}-{number}"} for number in range(start, min(start + BATCH, count))]
+        ).encode()
+        for start in range(0, count, BATCH)
+    ]
