@@ -90,3 +90,21 @@ def test_integers_of_any_size_are_written_in_full() -> None:
 def test_a_body_that_cannot_be_evaluated_says_so() -> None:
     with pytest.raises(EvaluationError):
         payload("{to: crm, body: {n: length(data.customerIdentifiers.wechat.mobile)}}")
+
+
+def test_expressions_bound_before_give_the_same_bytes_as_those_bound_anew() -> None:
+    rules = ruleset(
+        rule(
+            "event: pointsExpiryReminder\nnotify: [{webhook: {to: crm, body: {member: data.customerIdentifiers,"
+            " points: data.pointsScheduledForExpiry}}}]"
+        )
+    )
+    bound = rules.bound("pointsExpiryReminder")
+    found = rules.rules[0].actions[0]
+    assert isinstance(found, WebhookAction)
+    noted = points_expiring()
+    noted.unmodelled.add(path="/data/customerIdentifiers/note", json='"kept"')
+    for event in (points_expiring(), noted, points_expiring()):
+        anew = webhook_payload(found, event, now=NOW, zone=UTC)
+        assert webhook_payload(found, event, now=NOW, zone=UTC, bound=bound) == anew
+    assert rules.bound("pointsExpiryReminder") is bound

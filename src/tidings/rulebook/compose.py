@@ -52,15 +52,16 @@ def compose(
         )
     action = rule.actions[delivery.action]
     if isinstance(action, WebhookAction):
-        return _webhook(action, brand, delivery, event)
+        return _webhook(rulebook, action, brand, delivery, event)
     return _email(rulebook, action, brand, delivery, event, contact)
 
 
-def _webhook(action: WebhookAction, brand: Brand, delivery: Delivery, event: Event) -> WebhookCall:
+def _webhook(rulebook: Rulebook, action: WebhookAction, brand: Brand, delivery: Delivery, event: Event) -> WebhookCall:
     endpoint = brand.endpoint(delivery.recipient.name)
     if endpoint is None:
         raise ComposeFailed(f"organisation {brand.org_id} has no endpoint {delivery.recipient.name!r}")
-    body = webhook_payload(action, event, now=delivery.created_at, zone=brand.time_zone)
+    bound = rulebook.rules.bound(delivery.event_name)
+    body = webhook_payload(action, event, now=delivery.created_at, zone=brand.time_zone, bound=bound)
     return WebhookCall(delivery_id=delivery.id, endpoint=endpoint, body=body)
 
 

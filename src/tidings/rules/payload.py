@@ -2,15 +2,17 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 import orjson
 
-from tidings.events import event_name, native_view
+from tidings.events import event_name
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import Expression
 from tidings.rules.ruleset import CompiledBody, WebhookAction
+from tidings.rules.subject import BoundExpressions, Subject
 
 _NOT_IN_TYPE: Final = re.compile(r"[^A-Za-z0-9_.]")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,7 +20,9 @@ _LAST: Final = 253_402_300_799_999
 """The end of the year 9999, the last moment ISO 8601 writes in four digits."""
 
 
-def webhook_payload(action: WebhookAction, event: Event, *, now: int, zone: tzinfo) -> bytes:
+def webhook_payload(
+    action: WebhookAction, event: Event, *, now: int, zone: tzinfo, bound: BoundExpressions | None = None
+) -> bytes:
     """Return the JSON body; the same arguments give the same bytes.
 
     Args:
@@ -27,28 +31,26 @@ def webhook_payload(action: WebhookAction, event: Event, *, now: int, zone: tzin
         now: when the delivery was decided; the timestamp of an event that has no ``createdAt``, and what ``now()``
             in the body is.
         zone: of dates without a zone, the brand's.
+        bound: expressions bound to events of this name before, of ``RuleSet.bound``; it saves time alone.
 
     Raises:
         tidings.expressions.EvaluationError: an expression of the body cannot be evaluated on this event.
     """
-    view = native_view(event)
+    name = event_name(event)
+    subject = Subject(event, bound or BoundExpressions(name), now=now, zone=zone)
     created = event.created_at if event.HasField("created_at") else now
-    data = view if action.body is None else body_data(action.body, view, now=now, zone=zone)
     return to_json(
         {
-            "type": action.type or _NOT_IN_TYPE.sub("_", event_name(event)),
+            "type": action.type or _NOT_IN_TYPE.sub("_", name),
             "timestamp": timestamp(created if 0 <= created <= _LAST else now),
-            "data": data,
+            "data": subject.view if action.body is None else _body_data(action.body, subject.search),
         }
     )
 
 
-def body_data(body: CompiledBody, view: Any, *, now: int, zone: tzinfo) -> dict[str, Any]:
-    """Evaluate each expression of a body on the native view of an event."""
+def _body_data(body: CompiledBody, search: Callable[[Expression], Any]) -> dict[str, Any]:
     return {
-        key: value.search(view, now=now, zone=zone)
-        if isinstance(value, Expression)
-        else body_data(value, view, now=now, zone=zone)
+        key: search(value) if isinstance(value, Expression) else _body_data(value, search)
         for key, value in body.items()
     }
 

@@ -10,6 +10,7 @@ from tidings.expressions import Expression
 from tidings.model import Brand
 from tidings.rules.index import EventIndex
 from tidings.rules.pace import Pace, unhurried
+from tidings.rules.subject import BoundExpressions
 
 Mode = Literal["live", "shadow", "off"]
 
@@ -78,6 +79,15 @@ class RuleSet:
     def arrange(self, pace: Pace) -> None:
         """Build the index now, rather than while the first event waits."""
         self.__dict__["index"] = _arrange(self.rules, pace)
+
+    @cached_property
+    def _bound(self) -> dict[str, BoundExpressions]:
+        return {}
+
+    def bound(self, event_name: str) -> BoundExpressions:
+        """Return the expressions bound to events of a name so far; it must be a name that a rule has."""
+        found = self._bound.get(event_name)
+        return self._bound.setdefault(event_name, BoundExpressions(event_name)) if found is None else found
 
     @cached_property
     def _by_id(self) -> Mapping[str, Rule]:
