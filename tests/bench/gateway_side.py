@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ from standardwebhooks import Webhook
 from webhook_sink import Post, RunningSink, running_sink
 
 from gateway_kit import CRM_SECRET, RunningGateway, running_gateway, write_config
-from tidings.events import sample
+from tidings.events import convert_one, sample
 from tidings.gateway.v1.delivery_service_pb2 import DELIVERY_STATE_DELIVERED, ListDeliveriesRequest
 from tidings.gateway.v1.delivery_service_pb2_grpc import DeliveryServiceStub
-from tidings.gateway.v1.event_service_pb2 import PublishJsonRequest
+from tidings.gateway.v1.event_service_pb2 import PublishBatchRequest
 from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
 
 CONCURRENCY = 64
@@ -56,9 +56,9 @@ class GatewaySide:
     async def rate(self, name: str, count: int) -> float:
         """Publish ``count`` events; return how many a second were done when sink and store had them all."""
         await self.sink.forget()
-        bodies = _bodies(name, count)
+        batches = _batches(name, count)
         began = time.perf_counter()
-        await self._publish_all(bodies)
+        await self._publish_all(batches)
         await self.sink.received(count)
         await until(lambda: self._has_counted(self._delivered + count), what="the record of every delivery")
         took = time.perf_counter() - began
@@ -66,14 +66,14 @@ class GatewaySide:
         await self._check()
         return count / took
 
-    async def _publish_all(self, bodies: list[bytes]) -> None:
+    async def _publish_all(self, batches: list[PublishBatchRequest]) -> None:
         """Publish batches from several callers at once."""
         stub = EventServiceStub(self.gateway.channel)
-        waiting = iter(bodies)
+        waiting = iter(batches)
 
         async def caller() -> None:
-            for body in waiting:
-                answer = await stub.PublishJson(PublishJsonRequest(body=body), timeout=60)
+            for batch in waiting:
+                answer = await stub.PublishBatch(batch, timeout=60)
                 if not all(each.published.delivery_ids for each in answer.results):
                     raise AssertionError(f"an event called for nothing: {answer}")
 
@@ -130,12 +130,16 @@ def _brand(url: str) -> dict[str, object]:
     return {"version": 1, "brands": [brand]}
 
 
-def _bodies(name: str, count: int) -> list[bytes]:
-    """Return the bodies of batches, made beforehand as the peer's are."""
-    event = sample("pointsExpiryReminder") | {"orgId": ORG}
-    return [
-        json.dumps(
-            [event | {"eventId": f"{name}-{number}"} for number in range(start, min(start + BATCH, count))]
-        ).encode()
-        for start in range(0, count, BATCH)
-    ]
+def _batches(name: str, count: int) -> list[PublishBatchRequest]:
+    """Return the requests, made beforehand as the peer's are."""
+    return [_batch(name, range(start, min(start + BATCH, count))) for start in range(0, count, BATCH)]
+
+
+def _batch(name: str, numbers: Iterable[int]) -> PublishBatchRequest:
+    event = convert_one(sample("pointsExpiryReminder")).event
+    event.org_id = ORG
+    batch = PublishBatchRequest()
+    for number in numbers:
+        event.event_id = f"{name}-{number}"
+        batch.events.append(event)
+    return batch

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 _STOP_SECONDS = 5.0
 
 T = TypeVar("T")

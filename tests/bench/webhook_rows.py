@@ -24,7 +24,7 @@ _ALERTS = 5_000
 _ALERT_GOAL = 1.0
 _TASKS = 2_000
 _TASK_GOAL = 15.0
-_OURS = f"ours: PublishJson, {BATCH} events a call, synchronous=FULL, {CONCURRENCY} posts at a time"
+_OURS = f"ours: PublishBatch, {BATCH} events a call, synchronous=FULL, {CONCURRENCY} posts at a time"
 _ALERTMANAGER = f"peer: API v2, {BATCH} alerts a call, no grouping; it does not sign, and records in memory only"
 _CELERY = f"peer: the same body, {WORKERS} workers, acks_late, results kept, appendfsync always"
 
