@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,6 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", default=os.environ.get("ONLY", ""), help="the row to run; all when absent")
     only = parser.parse_args().only
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what rows have started is ended then too
     load_rows()
     chosen = [only] if only else list(ROWS)
     if unknown := set(chosen) - set(ROWS):
