@@ -4,8 +4,8 @@ E-mail goes to an SMTP relay or into a Mailbox; webhooks are signed (Standard We
 HTTP to public addresses only. A far side's answer, and any fault on the way, is an Outcome. Scheduling, limits
 per endpoint, breakers and consent are the dispatcher's.
 
-Each driver is named in one module: aiosmtplib in ``smtp_connection``, aiohttp in ``http_client``, and what signs
-e-mails, cryptography, in ``dkim``.
+Each driver is named in one module: aiosmtplib in ``smtp_connection``, httptools in ``http_answer``, and what signs
+e-mails, cryptography, in ``dkim``. ``http_client`` says how the parts of the HTTP client fit together.
 """
 
 from tidings.channels.answers import (
@@ -15,7 +15,7 @@ from tidings.channels.answers import (
     enhanced_code,
     parse_retry_after,
 )
-from tidings.channels.http_client import Resolve, system_resolve
+from tidings.channels.http_addresses import Resolve, system_resolve
 from tidings.channels.mailbox import Mailbox
 from tidings.channels.opening import open_email_channel, open_webhook_channel
 from tidings.channels.port import EmailChannel, WebhookChannel

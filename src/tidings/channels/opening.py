@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tidings.channels.certificates import ClientCertificates
 from tidings.channels.dkim import DkimSigner, SigningKey, UnusableKey, read_signing_key
-from tidings.channels.http_client import Resolve, open_http_client, system_resolve
+from tidings.channels.http_addresses import Resolve, system_resolve
+from tidings.channels.http_client import open_http_client
 from tidings.channels.mailbox import Mailbox
 from tidings.channels.port import EmailChannel, WebhookChannel
 from tidings.channels.settings import DkimKey, EmailSettings, WebhookSettings

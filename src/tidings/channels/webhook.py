@@ -6,7 +6,7 @@ bytes, and a rotated secret is in use soon after.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeVar
 
@@ -31,12 +31,13 @@ _BLOCKED: Final = Refused(
 
 @dataclass(frozen=True)
 class _Read:
-    """An endpoint's secrets as read at one time: keys and further headers, or what is wrong."""
+    """An endpoint's secrets as read at one time: keys and where to post with which headers, or what is wrong."""
 
     endpoint: Endpoint
     at: int
+    target: Target
+    """With the endpoint's further headers."""
     keys: tuple[Key, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """What must not be kept of an answer that repeats it."""
     problem: str = ""
@@ -63,7 +64,7 @@ class WebhookSender:
         if isinstance(target, Refused):
             return target
         endpoint = call.endpoint
-        read = self._secrets_of(endpoint, now)
+        read = self._secrets_of(endpoint, target, now)
         if read.problem:
             return _unfit(endpoint, read.problem)
         try:
@@ -73,7 +74,7 @@ class WebhookSender:
                 else await self._certificates.context(endpoint.certificate, now=now)
             )
             headers = _headers(call, read, now // 1000)
-            answer = await self._client.post(target, call.body, headers, context=context)
+            answer = await self._client.post(read.target, call.body, headers, context=context)
         except UnusableCertificate as error:
             return _unfit(endpoint, str(error))
         except AddressBlocked:
@@ -104,25 +105,26 @@ class WebhookSender:
         except UnusableUrl as error:
             return Refused(detail=str(error))
 
-    def _secrets_of(self, endpoint: Endpoint, now: int) -> _Read:
+    def _secrets_of(self, endpoint: Endpoint, target: Target, now: int) -> _Read:
         key = (endpoint.org_id, endpoint.name)
         read = self._read.get(key)
         if read is None or read.endpoint is not endpoint or abs(now - read.at) >= SECRETS_KEPT_MS:
             _make_room(self._read)
-            read = self._read[key] = self._read_secrets(endpoint, now)
+            read = self._read[key] = self._read_secrets(endpoint, target, now)
         return read
 
-    def _read_secrets(self, endpoint: Endpoint, now: int) -> _Read:
+    def _read_secrets(self, endpoint: Endpoint, target: Target, now: int) -> _Read:
         if not endpoint.secrets:
-            return _Read(endpoint, now, problem="it has no secret to sign with; give it one under secrets")
+            return _Read(endpoint, now, target, problem="it has no secret to sign with; give it one under secrets")
         try:
             keys = tuple(self._key(reference) for reference in endpoint.secrets)
             headers = {name: self._header(name, value) for name, value in endpoint.headers.items()}
-        except _Unfit as error:
-            return _Read(endpoint, now, problem=str(error))
+            target = target.with_headers(headers)
+        except (_Unfit, ValueError) as error:
+            return _Read(endpoint, now, target, problem=str(error))
         confided = [headers[name] for name, value in endpoint.headers.items() if _is_confided(name, value)]
         signing = [part for each in endpoint.secrets for part in _with_and_without_prefix(self._value(each).strip())]
-        return _Read(endpoint, now, keys, headers, (*confided, *signing, *url_tokens(endpoint.url)))
+        return _Read(endpoint, now, target, keys, (*confided, *signing, *url_tokens(endpoint.url)))
 
     def _key(self, reference: SecretRef) -> Key:
         try:
@@ -155,7 +157,6 @@ def _unfit(endpoint: Endpoint, problem: str) -> Deferred:
 
 def _headers(call: WebhookCall, read: _Read, timestamp: int) -> dict[str, str]:
     return {
-        **read.headers,
         "webhook-id": call.delivery_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign_with(read.keys, call.delivery_id, timestamp, call.body),
