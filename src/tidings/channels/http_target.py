@@ -6,6 +6,7 @@ Nothing reaches a head that could break out of it: names are tokens, values prin
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Final
 
@@ -65,8 +66,14 @@ def read_url(text: str) -> URL:
 
 def header_lines(headers: Mapping[str, str]) -> str:
     """Write headers as lines; raise ValueError for one that would say more than it should, or how a body is framed."""
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    lines = ""
     for name, value in headers.items():
-        if not (value.isascii() and value.isprintable() and _TOKEN.fullmatch(name)) or name.lower() in _FRAMING:
+        if not (value.isascii() and value.isprintable() and _may_be_sent(name)):
             raise ValueError(f"the header {name!r} cannot be sent")
-    return "".join(lines)
+        lines += f"{name}: {value}\r\n"
+    return lines
+
+
+@lru_cache(maxsize=1024)
+def _may_be_sent(name: str) -> bool:
+    return _TOKEN.fullmatch(name) is not None and name.lower() not in _FRAMING
