@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -57,8 +58,14 @@ def _body_data(body: CompiledBody, search: Callable[[Expression], Any]) -> dict[
 
 def timestamp(milliseconds: int) -> str:
     """Write epoch milliseconds as ISO 8601 in UTC."""
-    moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_to_the_second(seconds)}.{rest:03}Z"
+
+
+@lru_cache(maxsize=256)
+def _to_the_second(seconds: int) -> str:
+    """Write a moment without its fraction; what is sent at one time mostly happened at one time."""
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def to_json(value: Any) -> bytes:
