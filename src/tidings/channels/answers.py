@@ -33,7 +33,10 @@ def shorten(text: str, hide: Redactor = _HIDE_NOTHING) -> str:
 
     It is without signing secrets and signatures, whosever they are, and without what ``hide`` knows.
     """
-    text = _UNREADABLE.sub(" ", hide(text)[: 4 * LONGEST_DETAIL]).strip()
+    text = hide(text)[: 4 * LONGEST_DETAIL]
+    if not (text.isascii() and text.isprintable()):
+        text = _UNREADABLE.sub(" ", text)
+    text = text.strip()
     if "whs" in text or "v1" in text:
         text = _SECRET.sub(REDACTED, text)
     return text if len(text) <= LONGEST_DETAIL else text[: LONGEST_DETAIL - 1] + "…"
