@@ -3,7 +3,7 @@
 Times are epoch milliseconds as ``int`` throughout: they compare, store and travel without a zone.
 """
 
-from tidings.model.brand import Brand, Endpoint, QuietHours, Rate, SecretRef, Secrets
+from tidings.model.brand import Brand, Colours, Endpoint, QuietHours, Rate, SecretRef, Secrets
 from tidings.model.contact import Contact, contact_faults, is_address
 from tidings.model.delivery import (
     ENDED,
@@ -30,6 +30,7 @@ __all__ = [
     "Brand",
     "Cause",
     "Channel",
+    "Colours",
     "Contact",
     "Deferred",
     "Delivery",

@@ -73,6 +73,16 @@ class QuietHours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Colours:
+    """A brand's colours, each ``#rrggbb``: large areas and buttons, text, what surrounds a message, links."""
+
+    primary: str = "#3d348b"
+    text: str = "#2b2d42"
+    background: str = "#f2f2f7"
+    link: str = "#3d348b"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Brand:
     """A tenant: one organisation with its sender, zone, locale and endpoints."""
 
@@ -87,6 +97,11 @@ class Brand:
     endpoints: tuple[Endpoint, ...] = ()
     weight: int = 1
     """Its share of the gateway when others have work waiting too."""
+    logo: str | None = None
+    """Address of a picture, https."""
+    colours: Colours = Colours()
+    address: str | None = None
+    """Postal, for the foot of messages."""
 
     def endpoint(self, name: str) -> Endpoint | None:
         """Return the endpoint of that name, or None."""

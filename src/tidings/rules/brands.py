@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from tidings.documents import Document, Path, Report, validate
-from tidings.model import Brand, Endpoint, QuietHours, SecretRef, Secrets, Severity
+from tidings.model import Brand, Colours, Endpoint, QuietHours, SecretRef, Secrets, Severity
 from tidings.rules.forms import is_reference, read_clock_time, read_pauses, read_rate, read_zone
-from tidings.rules.shapes import BrandsFile, BrandShape, EndpointShape, QuietHoursShape
+from tidings.rules.shapes import BrandsFile, BrandShape, ColoursShape, EndpointShape, QuietHoursShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,15 @@ def _build(shape: BrandShape) -> Brand:
         quiet_hours=_quiet_hours(shape.quiet_hours),
         endpoints=tuple(_endpoint(shape.org, each) for each in shape.endpoints),
         weight=shape.weight,
+        logo=shape.logo,
+        colours=_colours(shape.colours),
+        address=shape.address,
     )
+
+
+def _colours(shape: ColoursShape | None) -> Colours:
+    given = shape.model_dump(exclude_none=True) if shape else {}
+    return Colours(**{"link": given["primary"], **given} if "primary" in given else given)
 
 
 def _quiet_hours(shape: QuietHoursShape | None) -> QuietHours | None:

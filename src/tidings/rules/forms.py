@@ -34,6 +34,7 @@ _OURS: Final = frozenset(
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]")
 _URL: Final = re.compile(r"[\x21-\x7e]{1,2000}")
+_COLOUR: Final = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
 
 
 def is_address(text: str) -> bool:
@@ -95,6 +96,28 @@ def endpoint_url(text: str) -> str:
         hint = "write https://host/path, without user, password and fragment"
         raise PydanticCustomError("invalid-url", "this is not an address to post to", {"hint": hint})
     return text
+
+
+def logo_url(text: str) -> str:
+    """Check the https address of a picture that mail programs fetch."""
+    try:
+        parts = urlsplit(text)
+        fits = parts.port != 0 and parts.scheme == "https" and _HOST.fullmatch(_host(parts.netloc)) is not None
+    except ValueError:
+        fits = False
+    if not fits or not _URL.fullmatch(text) or set(text) & set("\"'<>\\`"):
+        hint = "write https://host/path of a PNG, JPEG or GIF"
+        raise PydanticCustomError("invalid-logo", "this is not the https address of a picture", {"hint": hint})
+    return text
+
+
+def colour(text: str) -> str:
+    """Check ``#rrggbb`` or ``#rgb``; return the long form, which all mail programs know."""
+    if not _COLOUR.fullmatch(text):
+        hint = 'write "#rrggbb", such as "#3d348b", in quotes: YAML takes a bare # for a comment'
+        raise PydanticCustomError("invalid-colour", "this is not a colour", {"hint": hint})
+    short = len(text) == len("#rgb")
+    return "#" + "".join(digit * 2 for digit in text[1:]) if short else text
 
 
 def _host(netloc: str) -> str:

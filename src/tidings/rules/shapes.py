@@ -25,11 +25,13 @@ from tidings.documents import did_you_mean
 from tidings.rules.forms import (
     address,
     clock_time,
+    colour,
     endpoint_url,
     header_name,
     header_value,
     is_address,
     locale,
+    logo_url,
     mailbox,
     pause,
     rate,
@@ -110,6 +112,8 @@ RateText = Annotated[StrictStr, AfterValidator(rate)]
 Pause = Annotated[StrictStr, AfterValidator(pause)]
 HeaderName = Annotated[StrictStr, AfterValidator(header_name)]
 HeaderValue = Annotated[StrictStr, AfterValidator(header_value)]
+Colour = Annotated[StrictStr, AfterValidator(colour)]
+LogoUrl = Annotated[StrictStr, AfterValidator(logo_url)]
 WebhookType = Annotated[StrictStr, AfterValidator(_webhook_type)]
 
 
@@ -271,6 +275,15 @@ class EndpointShape(Shape):
     )
 
 
+class ColoursShape(Shape):
+    """The colours of a brand's messages."""
+
+    primary: Colour | None = Field(default=None, description="Large areas and buttons: #rrggbb.")
+    text: Colour | None = Field(default=None, description="Text: #rrggbb.")
+    background: Colour | None = Field(default=None, description="What surrounds a message: #rrggbb.")
+    link: Colour | None = Field(default=None, description="Links: #rrggbb; the primary colour when absent.")
+
+
 class BrandShape(Shape):
     """A brand: one organisation with its sender, time zone, locale and endpoints."""
 
@@ -286,6 +299,11 @@ class BrandShape(Shape):
     endpoints: tuple[EndpointShape, ...] = Field(default=(), description="Webhook addresses.")
     weight: Annotated[StrictInt, Field(ge=1, le=100)] = Field(
         default=1, description="Share of the gateway while other brands have messages waiting too."
+    )
+    logo: LogoUrl | None = Field(default=None, description="Address of the logo, https: brand.logo in templates.")
+    colours: ColoursShape | None = Field(default=None, description="Colours of messages: brand.colours in templates.")
+    address: Text | None = Field(
+        default=None, description="Postal address for the foot of messages: brand.address in templates."
     )
 
 
