@@ -33,6 +33,11 @@ def rendered(text: str, kind: str = "txt", **context: Any) -> Rendered:
 
 
 def body(text: str, kind: str = "txt", **context: Any) -> str:
-    """Render one body; return the text part of a .txt, else the HTML."""
+    """Render one body; return the text part of a .txt, else what the body of the HTML holds."""
     made = rendered(HEAD + text, kind, **context)
-    return made.text if made.html is None else made.html
+    return made.text if made.html is None else inside(made.html)
+
+
+def inside(html: str) -> str:
+    """Return what stands between the tags of the body."""
+    return html.partition("<body>\n")[2].rpartition("</body>")[0]

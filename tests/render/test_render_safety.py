@@ -99,6 +99,38 @@ ESCAPES = [
     "{% include '_partials/../../secret.txt' %}",
     "{% extends '_partials/x.html' %}",
     "{% import 'os' as os %}",
+    "{{ ().__class__.__bases__[0].__subclasses__() }}",
+    "{{ ''|attr('__class__') }}",
+    "{{ ['__class__'] | map('attr') | list }}",
+    "{{ '%(a)s' % {'a': data} }}",
+    "{{ '{0.__class__.__init__.__globals__}' | format(data) }}",
+    "{{ cycler('a', 'b').next() }}",
+    "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+    "{{ lipsum(1) }}",
+    "{{ get_flashed_messages.__globals__ }}",
+    "{{ namespace.__class__ }}",
+    "{% set ns = namespace(a=1) %}{{ ns.__init__ }}",
+    "{% set ns = namespace(a=1) %}{{ ns._Namespace__attrs }}",
+    "{% macro m() %}{% endmacro %}{{ m.__globals__ }}",
+    "{% macro m() %}{% endmacro %}{{ m['_environment'] }}",
+    "{% macro m() %}{{ caller.__globals__ }}{% endmacro %}{% call m() %}{% endcall %}",
+    "{% import '_partials/x.html' as x %}{{ x.__dict__ }}",
+    "{% for a in [1] %}{{ loop._iterator }}{% endfor %}",
+    "{% for a in [1] %}{{ loop.__class__ }}{% endfor %}",
+    "{{ data | tojson }}",
+    "{{ data | pprint }}",
+    "{{ [data] | sort(attribute='__class__.__name__') | first }}",
+    "{{ [data] | groupby('__class__') | list }}",
+    "{{ [data] | sum(attribute='__class__') }}",
+    "{{ [data] | selectattr('__class__') | first }}",
+    "{{ self }}",
+    "{{ self.body() }}",
+    "{{ url_for.__globals__ }}",
+    "{{ _formats }}",
+    "{{ _formats.zone }}",
+    "{% set _formats = 1 %}",
+    "{% do data.update({}) %}",
+    "{% include ['_partials/a.html', '/etc/passwd'] ignore missing %}",
 ]
 
 
@@ -128,6 +160,16 @@ GREEDY = [
     "{{ 9 ** 99999999 }}",
     "{{ '%0999999999d' % 1 }}",
     "{{ range(1000) | join(data.big) }}",
+    "{% for a in range(10**9) %}{% endfor %}",
+    "{% for a in range(1000000000) %}x{% endfor %}",
+    "{% for a in range(999) %}{% for b in range(40) %}{% set x = data.big | upper %}{% endfor %}{% endfor %}",
+    "{% for a in range(999) %}{% for b in range(40) %}{% set x = data.big + data.big %}{% endfor %}{% endfor %}",
+    "{% macro m() %}" + "x" * 50_000 + "{% endmacro %}{% for a in range(999) %}{% set y = m() %}{% endfor %}",
+    "{% set x = data.list | map('replace', 'x', data.big[:9000]) | list %}{{ x | length }}",
+    "{% set x = data.list | map('join', data.big) | list %}{{ x | length }}",
+    "{% for a in range(999) %}{% for b in range(40) %}{% set x = data.big | striptags %}{% endfor %}{% endfor %}",
+    "{{ data.n | plural(other='#' * 1000) }}",
+    "{{ 1 | number(10**9) }}",
     "{{ 1 | round(999999999) ~ data.big ~ data.big ~ data.big }}{{ data.big ~ data.big ~ data.big }}",
 ]
 
@@ -136,7 +178,7 @@ GREEDY = [
 def test_a_template_without_end_is_stopped(text: str) -> None:
     began = time.process_time()
     with pytest.raises(RenderError):
-        body(text, "html", data={"big": "x" * 200_000})
+        body(text, "html", data={"big": "x" * 200_000, "list": ["xxxxxxxxxx"] * 1000, "n": 1})
     assert time.process_time() - began < 2
 
 

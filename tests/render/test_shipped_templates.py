@@ -17,7 +17,9 @@ PROGRAM = {
         {"tierNumber": 3, "tierName": "diamond"},
     ],
 }
-BRAND = {"org": 50261, "name": "Example Club", "locale": "en-GB", "time_zone": "Europe/London"}
+BRAND: dict[str, Any] = {"org": 50261, "name": "Example Club", "locale": "en-GB", "time_zone": "Europe/London"}
+BRAND |= {"address": "1 Example Street, London", "logo": "https://www.example.com/logo.png"}
+COLOURS = {"primary": "#112233", "text": "#223344", "background": "#334455", "link": "#445566"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,8 @@ Example Club
 
 Your points are about to expire
 
-Hello Asha Rao, some of the points you have earned will not be with you much longer.
+Hello Asha Rao, some of the points you have earned will not be with you much
+longer.
 
 300
 
@@ -46,6 +49,8 @@ Use my points (https://www.example.com/rewards)
 You receive this message because you are a member of Example Club.
 
 Questions? Visit our help pages (https://www.example.com/help).
+
+1 Example Street, London
 """
 
 DOWNGRADE = """\
@@ -59,13 +64,16 @@ GOLD
 
 yours until 19 September 2024
 
-Unless you renew it before then, you will move to a lower tier and miss some of what you enjoy today.
+Unless you renew it before then, you will move to a lower tier and miss some
+of what you enjoy today.
 
 See how to keep GOLD (https://www.example.com/tiers)
 
 You receive this message because you are a member of Example Club.
 
 Questions? Visit our help pages (https://www.example.com/help).
+
+1 Example Street, London
 """
 
 CASES = [
@@ -88,6 +96,9 @@ CASES = [
 ]
 
 
+LOOK = ("brand.address", *(f"brand.colours.{name}" for name in sorted(COLOURS)), "brand.logo", "brand.name")
+
+
 @pytest.mark.parametrize(("name", "data", "contact", "subject", "preheader", "text"), CASES, ids=[c[0] for c in CASES])
 def test_a_shipped_message_says_what_its_event_tells(
     templates: TemplateSet,
@@ -98,12 +109,13 @@ def test_a_shipped_message_says_what_its_event_tells(
     preheader: str,
     text: str,
 ) -> None:
-    context = {"eventName": "any", "data": data, "brand": BRAND, "contact": contact}
+    context = {"eventName": "any", "data": data, "brand": {**BRAND, "colours": COLOURS}, "contact": contact}
     made = templates.render(name, locales=["hi", "en-GB", "en"], context=context)
     html = made.html or ""
     assert (made.subject, made.preheader, made.text, made.locale) == (subject, preheader, text, "en")
     assert f"<title>{subject}</title>" in html
     assert preheader in html
+    assert [each for each in (*COLOURS.values(), BRAND["logo"], BRAND["address"]) if each not in html] == []
     assert html.startswith('<!doctype html><html lang="en" dir="ltr"')
     assert [each for each in ("{{", "{%", "<script", "fonts.googleapis", "lorem") if each in html] == []
     assert len(html) < 102_000, "Gmail cuts a message off at 102 kB"
@@ -113,13 +125,13 @@ def test_shipped_templates_read_only_what_their_events_have(templates: TemplateS
     read = {name: sorted({str(use) for use in templates.variables(name)}) for name in templates.names}
     assert read == {
         "points-expiring-soon": [
-            "brand.name",
+            *LOOK,
             "contact.name",
             "data.pointsScheduledForExpiry",
             "data.scheduledExpiryDate",
         ],
         "tier-downgrade-reminder": [
-            "brand.name",
+            *LOOK,
             "contact.name",
             "data.currentTierNumber",
             "data.loyaltyProgramDetails.tiers",

@@ -26,8 +26,57 @@ CASES = {
     "paragraph in item": ("<ul><li><p>a</p></li><li><p>b</p></li></ul>", "- a\n\n- b\n"),
     "table": (
         "<table><tr><th>Tier</th><th>From</th></tr><tr><td>Gold</td><td>100</td></tr></table>",
-        "Tier | From\nGold | 100\n",
+        "Tier | From\nGold |  100\n",
     ),
+    "wide table": (
+        (
+            "<table><tr><th>Reward</th><th>What it is</th></tr>"
+            f"<tr><td>Tea</td><td>{'leaf ' * 20}</td></tr><tr><td>Cake</td><td>sweet</td></tr></table>"
+        ),
+        f"Reward: Tea\nWhat it is: {' '.join(['leaf'] * 20)}\n\nReward: Cake\nWhat it is: sweet\n",
+    ),
+    "aligned table": (
+        "<table><tr><td>Silver tier<td>5<tr><td>東京<td>1,200</table>",
+        "Silver tier |     5\n東京        | 1,200\n",
+    ),
+    "layout table without a role": (
+        (
+            "<table><tr><td><h1>Hi</h1></td><td><p>left</p></td></tr><tr><td>"
+            "<table><tr><td><a href='https://example.com/'>Go</a></td></tr></table></td></tr></table>"
+        ),
+        "Hi\n\nleft\n\nGo (https://example.com/)\n",
+    ),
+    "numbers from five, nested": (
+        "<ol start=5><li>five<ol><li>one<li>two</ol><li>six<br>goes on</ol>",
+        "5. five\n   1. one\n   2. two\n6. six\n   goes on\n",
+    ),
+    "quotation": ("<p>She said:</p><blockquote><p>One</p><p>Two</p></blockquote>", "She said:\n\n> One\n>\n> Two\n"),
+    "link shown without its scheme": ('<a href="https://www.example.com/">example.com</a>', "example.com\n"),
+    "mail link with a subject": ('<a href="mailto:a@example.com?subject=x">write</a>', "write (a@example.com)\n"),
+    "picture that leads where a text led": (
+        '<a href="https://example.com/x">Go</a> <a href="https://example.com/x"><img src="y"></a>',
+        "Go (https://example.com/x)\n",
+    ),
+    "preheader hidden in other ways": (
+        (
+            '<div style="max-height:0;overflow:hidden">a</div><span style="opacity: 0">b</span>'
+            '<p style="max-height:0.5em;opacity:0.9">shown</p>'
+        ),
+        "shown\n",
+    ),
+    "wide blanks": ("<p>a &nbsp;&nbsp;\u202f  b</p>\n\n\n<p>  c</p>", "a b\n\nc\n"),
+    "long lines": (
+        f"<p>{'word ' * 20}</p><ul><li>{'item ' * 20}</li></ul>",
+        (
+            f"{' '.join(['word'] * 15)}\n{' '.join(['word'] * 5)}\n\n"
+            f"- {' '.join(['item'] * 15)}\n  {' '.join(['item'] * 5)}\n"
+        ),
+    ),
+    "a long address is not broken": (
+        f'<p>See <a href="https://example.com/{"a-b/" * 30}">this</a> now</p>',
+        f"See this\n(https://example.com/{'a-b/' * 30})\nnow\n",
+    ),
+    "a long line of code": (f"<pre>{'x = 1; ' * 20}\n\n  y</pre>", f"{('x = 1; ' * 20).rstrip()}\n\n  y\n"),
     "layout table": (
         '<table role="presentation"><tr><td>left</td><td><p>right</p></td></tr></table>after',
         "left\n\nright\n\nafter\n",
@@ -60,3 +109,9 @@ CASES = {
 def test_markup_reads_well_as_plain_text(case: str) -> None:
     markup, expected = CASES[case]
     assert text_of(markup) == expected
+
+
+def test_very_deep_markup_takes_no_time_and_loses_no_text() -> None:
+    deep = "<div>" * 50_000 + "deep" + "</p></b>" * 50_000
+    assert text_of(deep) == "deep\n"
+    assert text_of("<ul><li>" * 5_000 + "deep").strip().endswith("deep")

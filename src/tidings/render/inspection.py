@@ -9,6 +9,7 @@ from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
 from tidings.documents import did_you_mean, nearest
 from tidings.model import Problem
+from tidings.render.arguments import argument_faults
 from tidings.render.filters import FILTERS, TESTS
 from tidings.render.passage import Passage
 from tidings.render.sandbox import GLOBALS
@@ -22,16 +23,17 @@ ENVELOPE: Final = frozenset({
 """What a template sees of the event, by its publisher's names."""
 
 HOLDERS: Final[Mapping[str, frozenset[str]]] = {
-    "brand": frozenset({"name", "org", "locale", "time_zone"}),
+    "brand": frozenset({"name", "org", "locale", "time_zone", "logo", "colours", "address"}),
     "contact": frozenset({"customer_id", "email", "name", "locale", "time_zone"}),
 }
 """What a template sees beside the event, and the fields of each."""
+
+_COLOURS: Final = frozenset({"primary", "text", "background", "link"})
 
 _CURES: Final[Mapping[str, str]] = {
     "safe": "values are always escaped; put markup into the template itself",
     "format": "use number or date",
     "strftime": "use date",
-    "currency": "use number and write the currency beside it",
 }
 _UNSUPPORTED: Final[Mapping[type[nodes.Node], str]] = {
     nodes.Extends: "extends",
@@ -124,7 +126,7 @@ def _lowered(text: str) -> str:
 def _problems(passage: Passage, tree: nodes.Template, partials: Collection[str]) -> Iterator[Problem]:
     for node in tree.find_all(nodes.Node):
         if isinstance(node, (nodes.Filter, nodes.Test)):
-            yield from _unknown_filter(passage, node)
+            yield from _wrong_filter(passage, node)
         elif isinstance(node, (nodes.Include, nodes.Import, nodes.FromImport)):
             yield from _unknown_partial(passage, node, partials)
         elif isinstance(node, nodes.Call):
@@ -134,12 +136,15 @@ def _problems(passage: Passage, tree: nodes.Template, partials: Collection[str])
         yield from _unsupported(passage, node)
 
 
-def _unknown_filter(passage: Passage, node: nodes.Filter | nodes.Test) -> Iterator[Problem]:
+def _wrong_filter(passage: Passage, node: nodes.Filter | nodes.Test) -> Iterator[Problem]:
     kind, known = ("filter", FILTERS) if isinstance(node, nodes.Filter) else ("test", TESTS)
     if node.name not in known:
         hint = _CURES.get(node.name) or did_you_mean(node.name, known)
         hint = hint or (f"tests are {', '.join(sorted(TESTS))}" if kind == "test" else "README.md lists the filters")
         yield _at(passage, node, node.name, f"unknown-{kind}", f"there is no {kind} {node.name!r}", hint)
+        return
+    for message, cure in argument_faults(node):
+        yield _at(passage, node, node.name, "filter-argument", message, cure)
 
 
 def _unknown_partial(
@@ -197,6 +202,11 @@ def _unknown_variable(use: VariableUse) -> Problem | None:
     known: Collection[str] = ENVELOPE | set(HOLDERS)
     if first not in known:
         wrong, hint = first, did_you_mean(first, known)
+    elif use.path[:2] == ("brand", "colours"):
+        if len(use.path) == len(("brand", "colours")) or use.path[2] in _COLOURS:
+            return None
+        wrong, known = ".".join(use.path[:3]), _COLOURS
+        hint = did_you_mean(use.path[2], known) or f"brand.colours has {', '.join(sorted(known))}"
     elif first in HOLDERS and len(use.path) > 1 and use.path[1] not in HOLDERS[first]:
         wrong, known = f"{first}.{use.path[1]}", HOLDERS[first]
         near = nearest(use.path[1], known)

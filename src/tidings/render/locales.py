@@ -13,13 +13,14 @@ def normal(locale: str) -> str:
 def choose(available: Collection[str], wanted: Sequence[str], *, name: str) -> str:
     """Return the first wanted locale that is available (in its normal form), trying ``en-GB``, then ``en``."""
     for locale in wanted:
-        for tag in _widening(locale):
+        for tag in widening(locale):
             if tag in available:
                 return tag
     raise RenderError(f"the template has none of the locales {', '.join(wanted)}", file=f"templates/{name}")
 
 
-def _widening(locale: str) -> Iterator[str]:
+def widening(locale: str) -> Iterator[str]:
+    """Yield the tag in its normal form, then without its last part, and so on: ``ar-ae``, ``ar``."""
     tag = normal(locale)
     while tag:
         yield tag

@@ -1,4 +1,4 @@
-"""MJML and HTML: what is wrong with a template's markup, and the finished HTML of a message.
+"""MJML and HTML: what is wrong with a template's markup, with places.
 
 MJML is compiled per message, after Jinja (mrml takes about 0.1 ms), so loops and conditions may stand anywhere
 around whole elements. The compiler says little about mistakes, so tags are checked here first: every element
@@ -9,11 +9,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-import mrml
-from markupsafe import escape
-
 from tidings.documents import did_you_mean
 from tidings.model import Problem
+from tidings.render.finishing import BadMarkup, compile_mjml
 from tidings.render.masking import PRINTED, Masked
 from tidings.render.passage import Passage
 
@@ -26,7 +24,7 @@ _ELEMENTS: Final = frozenset({
     "mj-section", "mj-social", "mj-social-element", "mj-spacer", "mj-style", "mj-table", "mj-text", "mj-title",
     "mj-wrapper",
 })  # fmt: skip
-_FORBIDDEN: Final = {
+FORBIDDEN: Final[Mapping[str, str]] = {
     "script": "mail clients drop scripts; leave it out",
     "iframe": "mail clients drop frames; link to the page",
     "form": "mail clients drop forms; link to the page",
@@ -34,12 +32,16 @@ _FORBIDDEN: Final = {
     "embed": "mail clients drop objects; use an image",
     "mj-include": 'write {% include "_partials/NAME.mjml" %}',
 }
+"""Elements that no message may have, with what to do instead."""
+
 VOID: Final = frozenset({
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
 })  # fmt: skip
 """HTML elements that have no end tag."""
 
-_LINKS: Final = frozenset({"href", "src", "background-url", "action", "poster", "background", "srcset"})
+LINKS: Final = frozenset({"href", "src", "background-url", "action", "poster", "background", "srcset"})
+"""Attributes that lead somewhere."""
+
 _TAG: Final = re.compile(
     r"<!--.*?-->|<![^>]*>|<(?P<close>/)?(?P<name>[A-Za-z][\w:-]*)"
     r"(?P<attributes>(?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)(?P<alone>/)?>",
@@ -48,18 +50,6 @@ _TAG: Final = re.compile(
 _ATTRIBUTE: Final = re.compile(r"(?P<name>[\w:-]+)\s*=\s*(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
 _CHECKED_LINK: Final = re.compile(r"\|\s*url\s*[-+]?\}\}$")
 _SCHEME_SETTLED: Final = re.compile(r"[/?#:]")
-_HEAD_BLANKS: Final = re.compile(r">[ \t]+(?=<)")
-"""mrml 0.2 refuses blanks between elements of the head unless a line break is among them."""
-_BODY: Final = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
-_UNSENDABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-_RIGHT_TO_LEFT: Final = frozenset({"ar", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi"})
-_HIDDEN: Final = "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden"
-_PLAIN: Final = mrml.RenderOptions(fonts={})
-"""No web fonts: a mail must not call a third party when it is opened."""
-
-
-class BadMarkup(ValueError):
-    """The MJML compiler refuses the markup."""
 
 
 def check_tags(passage: Passage, masked: Masked, *, kind: str, report: Report) -> None:
@@ -76,36 +66,6 @@ def check_mjml(passage: Passage, masked: Masked, *, partials: Mapping[str, Maske
         report(problem)
 
 
-def compile_mjml(text: str) -> str:
-    """Return the HTML of MJML; raise BadMarkup with the compiler's words."""
-    start = text.find("<mj-head")
-    end = text.find("</mj-head>", start) + 1
-    if end > 0:
-        text = text[:start] + _HEAD_BLANKS.sub(">\n", text[start:end]) + text[end:]
-    try:
-        return mrml.to_html(text, None, _PLAIN).content
-    except OSError as error:
-        raise BadMarkup(str(error).replace(" in root template", "")) from error
-
-
-def sendable(text: str) -> str:
-    """Return the text without characters that no message may hold."""
-    return _UNSENDABLE.sub("", text)
-
-
-def finish(html: str, *, subject: str, preheader: str, locale: str) -> str:
-    """Return the HTML with its language, direction, title and preheader, where it leaves them open."""
-    direction = "rtl" if locale.split("-", 1)[0] in _RIGHT_TO_LEFT else "ltr"
-    html = html.replace('lang="und" dir="auto"', f'lang="{escape(locale)}" dir="{direction}"', 2)
-    html = html.replace("<title></title>", f"<title>{escape(subject)}</title>", 1)
-    if not preheader:
-        return html
-    hidden = f'<div style="{_HIDDEN}">{escape(preheader)}</div>'
-    body = _BODY.search(html)
-    end = body.end() if body else 0
-    return html[:end] + hidden + html[end:]
-
-
 def _unbalanced(passage: Passage, masked: Masked) -> Iterator[Problem]:
     """Yield elements that are unknown, never closed, or closed by another's end."""
     opened: list[re.Match[str]] = []
@@ -113,7 +73,7 @@ def _unbalanced(passage: Passage, masked: Masked) -> Iterator[Problem]:
         name = tag["name"]
         if not name:
             continue
-        if name.startswith("mj-") and name not in _ELEMENTS and name not in _FORBIDDEN and not tag["close"]:
+        if name.startswith("mj-") and name not in _ELEMENTS and name not in FORBIDDEN and not tag["close"]:
             hint = did_you_mean(name, _ELEMENTS)
             yield _at(passage, tag, "unknown-element", f"there is no element <{name}>", hint)
         if tag["alone"] or (name.lower() in VOID and not tag["close"]):
@@ -186,8 +146,8 @@ def _unsafe(passage: Passage, masked: Masked) -> Iterator[Problem]:
     """Yield elements and attributes that have no place in a message, and links that an event could turn."""
     for tag in _TAG.finditer(masked.text):
         name = (tag["name"] or "").lower()
-        if name in _FORBIDDEN and not tag["close"]:
-            yield _at(passage, tag, "forbidden-element", f"<{name}> has no place in a message", _FORBIDDEN[name])
+        if name in FORBIDDEN and not tag["close"]:
+            yield _at(passage, tag, "forbidden-element", f"<{name}> has no place in a message", FORBIDDEN[name])
         if name and tag["attributes"]:
             for attribute in _ATTRIBUTE.finditer(masked.text, tag.start("attributes"), tag.end("attributes")):
                 yield from _unsafe_attribute(passage, masked, attribute)
@@ -202,7 +162,7 @@ def _unsafe_attribute(passage: Passage, masked: Masked, attribute: re.Match[str]
         yield passage.problem(
             attribute.start(), code="forbidden-attribute", message=f"{name} runs a script", length=len(name)
         )
-    if name not in _LINKS:
+    if name not in LINKS:
         return
     if re.match(r"[\"']?\s*(javascript|data|vbscript):", value, re.IGNORECASE):
         yield passage.problem(start, code="unsafe-link", message="a link leads to the web, an address or a telephone")

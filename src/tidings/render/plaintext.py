@@ -1,14 +1,17 @@
 """The text part of a message, made from its HTML or MJML.
 
-Links read ``text (address)``, list items and table rows get a line each, paragraphs a blank line between them;
-what is hidden (preheader, styles, scripts, head) is left out.
+Links read ``text (address)``, once where the text is the address; items of lists get a mark and an indentation; tables
+of data get aligned columns, those that arrange things vanish; what is hidden (preheader, styles, scripts, head) is left
+out. Lines are wrapped; an address is never broken.
 """
 
 import re
+import textwrap
 from html.parser import HTMLParser
 from typing import Final
 
 from tidings.render.markup import VOID
+from tidings.render.tabletext import WIDTH, Cell, Table
 
 _DROPPED: Final = frozenset({
     "head", "mj-head", "style", "mj-style", "script", "title", "template", "noscript", "mj-preview", "svg",
@@ -23,11 +26,34 @@ _LINES: Final = frozenset({
     "tr",
 })  # fmt: skip
 _LINKING: Final = frozenset({"a", "mj-button", "mj-navbar-link", "mj-image", "mj-social-element"})
-_HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_LISTS: Final = frozenset({"ul", "ol"})
+_TABLES: Final = frozenset({"table", "mj-table"})
+_CELLS: Final = frozenset({"td", "th"})
+_BUFFERED: Final = frozenset({"li", "td", "th", "blockquote"})
+"""Elements whose whole text is needed before it can be written."""
+
+_ENDS: Final = {
+    "li": (frozenset({"li"}), _LISTS),
+    "td": (_CELLS, _TABLES),
+    "th": (_CELLS, _TABLES),
+    "tr": (_CELLS | {"tr"}, _TABLES),
+}
+"""What an element ends that is still open, up to which element round both."""
+
+_HIDDEN: Final = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|max-height\s*:\s*0(?![.\d])|opacity\s*:\s*0(?![.\d])", re.IGNORECASE
+)
 _HEAD_END: Final = re.compile(r"</(?:mj-)?head\s*>", re.IGNORECASE)
-_INVISIBLE: Final = re.compile("[\u00ad\u034f\u200b\u2060\ufeff]")
-_BLANKS: Final = re.compile("[ \t\n\r\f\u00a0\u2007]+")
+_INVISIBLE: Final = re.compile("[\u00ad\u034f\u200b\u2060\ufeff\ue001]")
+_BLANKS: Final = re.compile("[ \t\n\r\f\u00a0\u2007\u202f]+")
+_LEAD: Final = re.compile(r"(?:> )*\s*(?:(?:-|\d+\.) (?:\s*(?:-|\d+\.) )*)?")
+_SHORTENED: Final = re.compile(r"^https?://(www\.)?|/$", re.IGNORECASE)
+_KEPT: Final = "\ue001"
+"""Begins a line that must not be wrapped; never in a finished text."""
+
 _RULE: Final = "-" * 20
+_DEEPEST: Final = 256
+"""How many open elements are told apart; no message has more, and looking through them must not take for ever."""
 
 
 def text_of(markup: str) -> str:
@@ -36,13 +62,32 @@ def text_of(markup: str) -> str:
     head = _HEAD_END.search(markup)
     writer.feed(markup[head.end() :] if head else markup)
     writer.close()
-    return writer.text()
+    return tidy("\n".join(map(_wrapped, writer.text().split("\n"))))
 
 
 def tidy(text: str) -> str:
     """Return plain text with no blanks at line ends, at most one empty line in a row, and one newline at the end."""
     lines = "\n".join(line.rstrip() for line in text.splitlines())
     return re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n"
+
+
+def _wrapped(line: str) -> str:
+    if _KEPT in line:
+        return line.replace(_KEPT, "")
+    if len(line) <= WIDTH:
+        return line
+    lead = _LEAD.match(line)
+    first = lead[0] if lead else ""
+    # An item goes on below its text, a quotation below its sign.
+    following = re.sub(r"[^> ]", " ", first)
+    return textwrap.fill(
+        line[len(first) :],
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=following,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 class _Element:
@@ -58,37 +103,72 @@ class _Element:
         """How many pieces had been written when the element opened."""
 
 
+class _Buffer:
+    """Text under way: of the whole message, or of an element that is written once it is complete."""
+
+    __slots__ = ("blank", "breaks", "lead", "pieces")
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.breaks = 0
+        self.blank = False
+        self.lead = 0
+        """How many line breaks were asked for before the first piece."""
+
+    def part(self, breaks: int) -> None:
+        """Ask for so many line breaks before what is written next."""
+        self.breaks = max(self.breaks, breaks)
+        self.blank = False
+
+    def write(self, text: str) -> None:
+        if not self.pieces:
+            self.lead = self.breaks
+        elif self.breaks:
+            self.pieces.append("\n" * self.breaks)
+        elif self.blank and not self.pieces[-1].endswith((" ", "\n")):
+            self.pieces.append(" ")
+        self.breaks = 0
+        self.blank = False
+        self.pieces.append(text)
+
+    def lines(self) -> list[str]:
+        """Return what has been written, without empty lines at the ends or two of them in a row."""
+        return re.sub(r"\n[ \n]*\n", "\n\n", "".join(self.pieces).strip("\n ")).split("\n") if self.pieces else []
+
+
 class _Writer(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self._pieces: list[str] = []
+        self._buffers = [_Buffer()]
         self._open: list[_Element] = []
         self._lists: list[int | None] = []
         """For each open list its next number, None for a list of points."""
-        self._breaks = 0
-        self._blank = False
-        self._cells = False
-        self._marked = False
-        """Whether the mark of a list item is all that stands on the line."""
-        self._layout: list[bool] = []
-        """For each open table whether it only arranges things."""
+        self._tables: list[Table] = []
+        self._pre = 0
+        self._addresses: set[str] = set()
+        """Every address written so far."""
 
     def updatepos(self, i: int, j: int) -> int:  # noqa: ARG002 (the parser's own method)
         """Count no lines: nobody asks for them, and counting takes a tenth of the time."""
         return j
 
     def text(self) -> str:
-        return tidy("".join(self._pieces))
+        """Return what has been written, once everything has been fed."""
+        while self._open:
+            self._leave(self._open.pop())
+        return "".join(self._buffers[0].pieces)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        dropped = self._dropping() or _is_hidden(tag, given)
-        start = len(self._pieces)
+        if tag in _ENDS:
+            self._end_open(*_ENDS[tag])
+        given = {name: value or "" for name, value in attrs} if attrs else {}
+        dropped = (bool(self._open) and self._open[-1].dropped) or _is_hidden(tag, given)
+        start = len(self._buffers[-1].pieces)
         if not dropped:
             self._enter(tag, given)
-        if tag not in VOID:
-            href = given.get("href", "") if tag in _LINKING else ""
-            self._open.append(_Element(tag, dropped=dropped, href=href.strip(), start=start))
+        if tag not in VOID and len(self._open) < _DEEPEST:
+            href = given.get("href", "").strip() if tag in _LINKING else ""
+            self._open.append(_Element(tag, dropped=dropped, href=href, start=start))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -96,114 +176,139 @@ class _Writer(HTMLParser):
             self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if not any(element.tag == tag for element in self._open):
+        if not (self._open and self._open[-1].tag == tag) and all(each.tag != tag for each in self._open):
             return
         while self._open:
             element = self._open.pop()
-            if not element.dropped:
-                self._leave(element)
+            self._leave(element)
             if element.tag == tag:
                 return
 
     def handle_data(self, data: str) -> None:
-        if self._dropping():
+        if self._open and self._open[-1].dropped:
+            return
+        buffer = self._buffers[-1]
+        if data.isspace() and not self._pre:
+            buffer.blank = True
             return
         text = _INVISIBLE.sub("", data)
-        if any(element.tag == "pre" for element in self._open):
-            self._write(text)
+        if self._pre:
+            buffer.write(_KEPT + text.replace("\n", f"\n{_KEPT}"))
             return
         text = _BLANKS.sub(" ", text)
+        bare = text.strip(" ")
         if text.startswith(" "):
-            self._blank = True
-        if text.strip(" "):
-            self._write(text.strip(" "))
-            self._blank = text.endswith(" ")
+            buffer.blank = True
+        if bare:
+            buffer.write(bare)
+            buffer.blank = text.endswith(" ")
 
-    def _dropping(self) -> bool:
-        return bool(self._open) and self._open[-1].dropped
+    def _end_open(self, ended: frozenset[str], within: frozenset[str]) -> None:
+        """End elements whose end tag may be left out."""
+        while True:
+            near = next((each.tag for each in reversed(self._open) if each.tag in ended or each.tag in within), "")
+            if near not in ended:
+                return
+            self.handle_endtag(near)
 
     def _enter(self, tag: str, given: dict[str, str]) -> None:
+        buffer = self._buffers[-1]
         if tag == "br":
-            self._pieces.append("\n")
-            self._blank = False
-        elif tag in {"td", "th"}:
-            self._enter_cell()
+            buffer.pieces.append("\n")
+            buffer.blank = False
         elif tag in _PARAGRAPHS:
-            self._part(1 if self._lists and tag in {"ul", "ol"} else 2)
+            buffer.part(1 if self._lists and tag in _LISTS else 2)
         elif tag in _LINES:
-            self._part(1)
+            buffer.part(1)
         self._begin(tag, given)
+        if tag in _BUFFERED and len(self._open) < _DEEPEST:
+            self._buffers.append(_Buffer())
 
     def _begin(self, tag: str, given: dict[str, str]) -> None:
         """Write or note what an element begins with, once its line stands."""
-        if tag in {"ul", "ol"}:
-            self._lists.append(1 if tag == "ol" else None)
-        elif tag == "table":
-            self._layout.append(given.get("role") == "presentation")
-        elif tag == "tr":
-            self._cells = False
-        elif tag == "li":
-            self._enter_item()
+        if tag in _LISTS:
+            start = given.get("start", "")
+            self._lists.append((int(start) if re.fullmatch(r"\d{1,6}", start) else 1) if tag == "ol" else None)
+        elif tag in _TABLES:
+            self._open_table(given)
+        elif tag == "tr" and self._tables:
+            self._tables[-1].rows.append([])
+        elif tag == "pre":
+            self._pre += 1
         elif tag in {"hr", "mj-divider"}:
-            self._write(_RULE)
-            self._part(2)
+            self._buffers[-1].write(_RULE)
+            self._buffers[-1].part(2)
         elif tag in {"img", "mj-image"} and given.get("alt", "").strip():
-            self._write(_BLANKS.sub(" ", given["alt"].strip()))
+            self._buffers[-1].write(_BLANKS.sub(" ", given["alt"].strip()))
 
-    def _enter_cell(self) -> None:
-        if self._layout and self._layout[-1]:
-            self._part(1)
-        elif self._cells:
-            self._blank = False
-            self._write(" | ")
-        self._cells = True
-
-    def _enter_item(self) -> None:
-        number = self._lists[-1] if self._lists else None
-        mark = "- " if number is None else f"{number}. "
-        self._write("  " * (len(self._lists) - 1) + mark)
-        self._marked = True
-        if number is not None:
-            self._lists[-1] = number + 1
+    def _open_table(self, given: dict[str, str]) -> None:
+        for outer in self._tables:
+            outer.layout = True
+        self._tables.append(Table(layout=given.get("role", "") in {"presentation", "none"}))
 
     def _leave(self, element: _Element) -> None:
+        if element.dropped:
+            return
         if element.href:
             self._link(element)
-        if element.tag in {"ul", "ol"} and self._lists:
+        tag = element.tag
+        if tag in _BUFFERED:
+            self._write_buffered(tag, self._buffers.pop())
+        if tag in _LISTS:
             self._lists.pop()
-            self._part(1 if self._lists else 2)
-        elif element.tag == "table" and self._layout:
-            self._layout.pop()
-            self._part(2)
-        elif element.tag in _PARAGRAPHS:
-            self._part(2)
-        elif element.tag in _LINES:
-            self._part(1)
+            self._buffers[-1].part(1 if self._lists else 2)
+        elif tag in _TABLES:
+            self._write_table(self._tables.pop())
+            self._buffers[-1].part(2)
+        elif tag in _PARAGRAPHS:
+            self._pre -= tag == "pre"
+            self._buffers[-1].part(2)
+        elif tag in _LINES:
+            self._buffers[-1].part(1)
+
+    def _write_buffered(self, tag: str, inner: _Buffer) -> None:
+        lines = inner.lines()
+        if tag in _CELLS and self._tables:
+            cell = Cell(text="\n".join(lines), heading=tag == "th", before=inner.lead, after=inner.breaks)
+            self._tables[-1].add(cell)
+            return
+        mark = "> " if tag == "blockquote" else self._mark() if tag == "li" else ""
+        indent = mark if tag == "blockquote" else " " * len(mark)
+        if lines:
+            outer = self._buffers[-1]
+            outer.part(inner.lead if tag == "td" else 1)
+            outer.write("\n".join([mark + lines[0], *[(indent + line).rstrip() for line in lines[1:]]]))
+            outer.part(2 if inner.breaks > 1 else 1)
+
+    def _mark(self) -> str:
+        number = self._lists[-1] if self._lists else None
+        if number is None:
+            return "- "
+        self._lists[-1] = number + 1
+        return f"{number}. "
+
+    def _write_table(self, table: Table) -> None:
+        outer = self._buffers[-1]
+        if not table.arranges:
+            outer.write("\n".join(_KEPT + line for line in table.lines()))
+            return
+        for cell in (cell for row in table.rows for cell in row if cell.text):
+            outer.part(max(1, cell.before))
+            outer.write(cell.text)
+            outer.part(max(1, cell.after))
 
     def _link(self, element: _Element) -> None:
-        address = element.href.removeprefix("mailto:").removeprefix("tel:")
-        shown = "".join(self._pieces[element.start :]).strip()
-        if address.startswith("#") or shown == address:
+        address = re.sub(r"^(?:mailto:([^?]*).*|tel:(.*))$", r"\1\2", element.href)
+        buffer = self._buffers[-1]
+        shown = "".join(buffer.pieces[element.start :]).strip()
+        if address.startswith("#") or _SHORTENED.sub("", shown) == _SHORTENED.sub("", address):
             return
-        self._blank = self._blank or bool(shown)
-        self._write(f"({address})" if shown else address)
-
-    def _part(self, breaks: int) -> None:
-        """Ask for so many line breaks before what is written next."""
-        if not self._marked:
-            self._breaks = max(self._breaks, breaks)
-        self._blank = False
-
-    def _write(self, text: str) -> None:
-        if self._breaks and self._pieces:
-            self._pieces.append("\n" * self._breaks)
-        elif self._blank and self._pieces and not self._pieces[-1].endswith((" ", "\n")):
-            self._pieces.append(" ")
-        self._breaks = 0
-        self._blank = False
-        self._marked = False
-        self._pieces.append(text)
+        if not shown and address in self._addresses:
+            return
+        self._addresses.add(address)
+        buffer.blank = buffer.blank or bool(shown)
+        buffer.write(f"({address})" if shown else address)
 
 
 def _is_hidden(tag: str, given: dict[str, str]) -> bool:
-    return tag in _DROPPED or "hidden" in given or bool(_HIDDEN.search(given.get("style", "")))
+    return tag in _DROPPED or "hidden" in given or ("style" in given and bool(_HIDDEN.search(given["style"])))

@@ -1,6 +1,7 @@
 """Running compiled templates, and saying in the writer's words why one failed."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -9,21 +10,41 @@ from jinja2.exceptions import SecurityError
 from tidings.render.absence import Absent
 from tidings.render.failure import RenderError
 from tidings.render.limits import MAX_CHARACTERS, LimitReached
+from tidings.render.partials import Partials
 from tidings.render.passage import Passage
 from tidings.render.sandbox import Sandbox
+
+
+class Sandboxes:
+    """The environments of a rulebook, made when first asked for: by locale, and by whether markup is escaped.
+
+    A name of a partial is another file in another language, so each locale has environments of its own.
+    """
+
+    def __init__(self, sources: Mapping[str, str], partials: Partials) -> None:
+        self._sources = sources
+        self._partials = partials
+        self._made: dict[tuple[str, bool], Sandbox] = {}
+
+    def get(self, locale: str, *, markup: bool) -> Sandbox:
+        """Return the environment of a locale; that of "" knows the partials that are for every language."""
+        key = (locale, markup)
+        if key not in self._made:
+            resolve = partial(self._partials.resolve, locale=locale)
+            self._made[key] = Sandbox(markup=markup, sources=self._sources, resolve=resolve)
+        return self._made[key]
 
 
 class Programs:
     """The compiled passages of a rulebook, by name."""
 
-    def __init__(self, markup: Sandbox, plain: Sandbox, passages: Mapping[str, Passage]) -> None:
-        self._markup = markup
-        self._plain = plain
+    def __init__(self, sandboxes: Sandboxes, passages: Mapping[str, Passage]) -> None:
+        self._sandboxes = sandboxes
         self._passages = passages
 
-    def run(self, name: str, context: Mapping[str, Any], *, markup: bool) -> str:
+    def run(self, name: str, context: Mapping[str, Any], *, locale: str, markup: bool) -> str:
         """Return what a passage prints; raise RenderError when it fails or prints without end."""
-        template = (self._markup if markup else self._plain).get_template(name)
+        template = self._sandboxes.get(locale, markup=markup).get_template(name)
         try:
             return "".join(_bounded(template.generate(context)))
         except Exception as error:

@@ -2,7 +2,8 @@
 
 ``templates/NAME.LOCALE.mjml`` (``.html``, ``.txt``) opens with front matter between two lines ``---``. A ``.txt``
 beside an ``.mjml`` or ``.html`` of the same name and locale is that message's text part and has no front matter.
-``templates/_partials/`` holds what templates include or import; partials have no front matter either.
+``templates/_partials/`` holds what templates include or import, ``NAME.mjml`` and, for messages in one language,
+``NAME.LOCALE.mjml``; partials have no front matter either.
 """
 
 import re
@@ -19,12 +20,10 @@ PARTIALS: Final = "_partials/"
 KEYS: Final = ("subject", "preheader", "text")
 """What front matter may hold; ``subject`` is required."""
 
-_FILE_NAME: Final = re.compile(
-    r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)\."
-    r"(?P<locale>[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|[0-9]{3}))?)\."
-    r"(?P<kind>mjml|html|txt)"
-)
-_PARTIAL_NAME: Final = re.compile(r"_partials/[a-z0-9]+(?:[-_][a-z0-9]+)*\.(?P<kind>mjml|html|txt)")
+_LOCALE: Final = r"(?P<locale>[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|[0-9]{3}))?)\."
+_KIND: Final = r"(?P<kind>mjml|html|txt)"
+_FILE_NAME: Final = re.compile(rf"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)\.{_LOCALE}{_KIND}")
+_PARTIAL_NAME: Final = re.compile(rf"(?P<name>_partials/[a-z0-9]+(?:[-_][a-z0-9]+)*)\.(?:{_LOCALE})?{_KIND}")
 _FENCE: Final = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _BARE: Final = re.compile(r"^[ \t]*\w+:[ \t]+(\{[{%])", re.MULTILINE)
 _MAX_BYTES: Final = 256_000
@@ -32,16 +31,23 @@ _MAX_BYTES: Final = 256_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateFile:
-    """One template of one locale, or a partial (whose ``locale`` is empty)."""
+    """One template of one locale, or a partial."""
 
     name: str
+    """Of a partial what it is included by: ``_partials/footer.mjml``, without its locale."""
     locale: str
+    """Empty for a partial that is for every language."""
     kind: str
     """``mjml``, ``html`` or ``txt``."""
     body: Passage
     heads: Mapping[str, Passage]
     """The front matter's texts by key."""
     has_front_matter: bool
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is there to be included."""
+        return self.name.startswith(PARTIALS)
 
 
 def read_files(sources: Sequence[Source], report: Report) -> list[TemplateFile]:
@@ -67,8 +73,8 @@ def _read_file(source: Source, report: Report) -> TemplateFile | None:
         return None
     head_end, document = (0, None) if partial else _front_matter(source.path, text, report)
     return TemplateFile(
-        name=rest if partial else named["name"],
-        locale="" if partial else named["locale"],
+        name=f"{named['name']}.{named['kind']}" if partial else named["name"],
+        locale=named["locale"] or "",
         kind=named["kind"],
         body=Passage(name=rest, file=source.path, text=_blank(text, head_end), locate=in_file(text)),
         heads=_heads(rest, document, report) if document else {},

@@ -4,7 +4,7 @@ Data is mappings, lists, texts, numbers; a dot reads a field and nothing else, s
 Everything printed in markup is escaped and cannot opt out.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, TemplateRuntimeError, Undefined, nodes
@@ -15,33 +15,39 @@ from jinja2.visitor import NodeTransformer
 
 from tidings.render.absence import Absent, Missing
 from tidings.render.filters import FILTERS, TESTS
-from tidings.render.limits import BUDGET, LimitReached, bounded_range, check_length
+from tidings.render.limits import BUDGET, Budget, LimitReached, bounded_range, check_length
 
 GLOBALS: Final[Mapping[str, Any]] = {"range": bounded_range, "namespace": Namespace}
 """The functions a template may call, besides its macros and ``loop.cycle``."""
 
 _METERED: Final = "_metered"
+_WEIGHED: Final = "_weighed"
 _SIZED: Final = "_sized"
+_FREE: Final = frozenset({"d", "default", "first", "length", "count", _METERED, _SIZED})
+"""Filters that take no longer on a longer value."""
 _MAX_BITS: Final = 128
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """A Jinja environment for templates of a rulebook; ``markup`` says whether what is printed gets escaped."""
+    """A Jinja environment for templates of a rulebook in one language, "" for any.
+
+    ``markup`` says whether what is printed gets escaped.
+    """
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
-    def __init__(self, *, markup: bool, sources: Mapping[str, str]) -> None:
+    def __init__(self, *, markup: bool, sources: Mapping[str, str], resolve: Callable[[str], str]) -> None:
         super().__init__(
             autoescape=markup,
             undefined=Missing,
             finalize=_printed,
-            loader=Library(sources),
+            loader=Library(sources, resolve),
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
             cache_size=-1,
         )
-        self.filters = {**FILTERS, _METERED: _metered, _SIZED: _sized}
+        self.filters = {**FILTERS, _METERED: _metered, _SIZED: _sized, _WEIGHED: _weighed}
         self.tests = dict(TESTS)
         self.globals = dict(GLOBALS)
 
@@ -76,12 +82,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
         __context[BUDGET].spend()
         if isinstance(__obj, Undefined):
             str(__obj)
-        return super().call(__context, __obj, *args, **kwargs)
+        made = super().call(__context, __obj, *args, **kwargs)
+        if isinstance(made, str):
+            __context[BUDGET].spend(steps=0, characters=len(made))
+        return made
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate, with numbers of bearable size and texts of bearable length."""
         if not isinstance(left, Undefined) and not isinstance(right, Undefined):
-            _check_operands(operator, left, right)
+            _check_operands(operator, left, right, context[BUDGET])
         value = super().call_binop(context, operator, left, right)
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
             raise LimitReached("a number grows too large")
@@ -89,10 +98,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 class Library(BaseLoader):
-    """The templates of one rulebook, in memory, by path; nothing else can be included or imported."""
+    """The templates of one rulebook, in memory, by path; nothing else can be included or imported.
 
-    def __init__(self, sources: Mapping[str, str]) -> None:
+    ``resolve`` tells which file a name stands for in the language of the environment.
+    """
+
+    def __init__(self, sources: Mapping[str, str], resolve: Callable[[str], str]) -> None:
         self._sources = sources
+        self._resolve = resolve
 
     def load(
         self,
@@ -101,6 +114,7 @@ class Library(BaseLoader):
         globals: Any = None,  # noqa: A002 (Jinja's own name)
     ) -> Template:
         """Compile a template with its meters built in."""
+        name = self._resolve(name)
         if name not in self._sources:
             raise TemplateNotFound(name)
         tree = environment.parse(self._sources[name], name, name)
@@ -114,12 +128,18 @@ class Library(BaseLoader):
 
 
 class _Meters(NodeTransformer):
-    """Puts a meter on each loop and on each joining of texts; hands the budget on to what is included or imported."""
+    """Puts a meter on each loop, filter and joining of texts; hands the budget on to what is included or imported."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 (named by Jinja's visitor)
         self.generic_visit(node)
         weight = sum(len(data.data) for part in node.body for data in _template_data(part))
         node.iter = _filtered(node.iter, _METERED, weight)
+        return node
+
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802 (named by Jinja's visitor)
+        self.generic_visit(node)
+        if node.node is not None and node.name not in _FREE:
+            node.node = _filtered(node.node, _WEIGHED)
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 (named by Jinja's visitor)
@@ -171,12 +191,22 @@ def _printed(context: Context, value: Any) -> str:
     if isinstance(value, (Mapping, list, tuple)):
         kind = "an object" if isinstance(value, Mapping) else "a list"
         raise TemplateRuntimeError(f"the value is {kind} and cannot be printed; name a field of it, or use a loop")
+    if not isinstance(value, (str, int, float, Undefined)):
+        raise TemplateRuntimeError("the value is no text or number and cannot be printed; use join for a list")
     text = value if isinstance(value, str) else str(value)
     context[BUDGET].spend(characters=len(text))
     return text
 
 
-def _check_operands(operator: str, left: Any, right: Any) -> None:
+@pass_context
+def _weighed(context: Context, value: Any) -> Any:
+    """Charge for what a filter is about to read, be its outcome printed or not."""
+    if isinstance(value, (str, Mapping, Sequence)):
+        context[BUDGET].spend(steps=0, characters=len(value))
+    return value
+
+
+def _check_operands(operator: str, left: Any, right: Any, budget: Budget) -> None:
     numbers = all(isinstance(each, (int, float)) for each in (left, right))
     if operator == "**":
         raise TemplateRuntimeError("** is not available in a template")
@@ -184,3 +214,4 @@ def _check_operands(operator: str, left: Any, right: Any) -> None:
         raise TemplateRuntimeError(f"{operator} is for numbers")
     if operator == "+" and not numbers:
         check_length(len(left) + len(right))
+        budget.spend(steps=0, characters=len(left) + len(right))

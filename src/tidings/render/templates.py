@@ -1,5 +1,6 @@
 """The templates of a rulebook: checked and compiled together, rendered one message at a time."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,16 +8,18 @@ from typing import Any, Final
 from tidings.documents import Report
 from tidings.model import Problem, Source
 from tidings.render.failure import RenderError
+from tidings.render.finishing import BadMarkup, compile_mjml, finish, inline_styles, is_right_to_left, sendable
+from tidings.render.formats import FORMATS, formats_for, zone_names
 from tidings.render.inspection import Reading, VariableUse, inspect
 from tidings.render.limits import BUDGET, Budget
 from tidings.render.locales import choose, normal
-from tidings.render.markup import BadMarkup, check_mjml, check_tags, compile_mjml, finish, sendable
+from tidings.render.markup import check_mjml, check_tags
 from tidings.render.masking import Masked, mask
+from tidings.render.partials import Partials
 from tidings.render.passage import Passage
 from tidings.render.plaintext import text_of, tidy
-from tidings.render.program import Programs
+from tidings.render.program import Programs, Sandboxes
 from tidings.render.reading import TemplateFile, read_files
-from tidings.render.sandbox import Sandbox
 
 LAST_LOCALE: Final = "en"
 """Where every locale chain ends; each template has it."""
@@ -48,6 +51,8 @@ class _Version:
     text: Passage | None
     """Where the text part is written out; None when it is made from the markup."""
     uses: tuple[VariableUse, ...] = ()
+    digest: str = ""
+    """Hash of all that the version is made of, partials included."""
 
 
 class TemplateSet:
@@ -65,13 +70,25 @@ class TemplateSet:
         """Return the locales of a template, sorted; none for an unknown name."""
         return tuple(sorted(version.main.locale for version in self._versions.get(name, {}).values()))
 
+    def file(self, name: str, locale: str) -> str:
+        """Return the path of a template in one of its locales; raise KeyError where there is none."""
+        return self._versions[name][normal(locale)].main.body.file
+
+    def digest(self, name: str, locale: str) -> str:
+        """Return a hash of all that makes a template in one of its locales; raise KeyError where there is none."""
+        return self._versions[name][normal(locale)].digest
+
     def variables(self, name: str) -> tuple[VariableUse, ...]:
         """Return what a template reads in all its locales, subject and partials, each reading with its place."""
         return tuple(sorted({use for version in self._versions.get(name, {}).values() for use in version.uses}))
 
-    def render(self, name: str, *, locales: Sequence[str], context: Mapping[str, Any]) -> Rendered:
+    def render(
+        self, name: str, *, locales: Sequence[str], context: Mapping[str, Any], zone: str | None = None
+    ) -> Rendered:
         """Return the message in the first of the locales that the template has, ``en`` at the end.
 
+        The first locale is the reader's: its region decides how dates and numbers are written, the words of both are
+        in the template's language. ``zone`` is the reader's time zone; else that of the contact, of the brand, UTC.
         ``context`` is the native view of the event with ``brand`` and ``contact``, all plain data.
         Raise RenderError when there is no such template, or when it fails on this event.
         """
@@ -79,24 +96,28 @@ class TemplateSet:
         if not versions:
             raise RenderError(f"there is no template {name!r}", file=f"templates/{name}")
         version = versions[choose(versions, [*locales, LAST_LOCALE], name=name)]
-        return self._render(version, {key: value for key, value in context.items() if value is not None})
+        given = {key: value for key, value in context.items() if value is not None}
+        reader = next(iter(locales), version.main.locale)
+        given[FORMATS] = formats_for(version.main.locale, reader=reader, zones=(zone, *zone_names(context)))
+        given[BUDGET] = Budget()
+        return self._render(version, given)
 
     def _render(self, version: _Version, context: dict[str, Any]) -> Rendered:
         main = version.main
-        context[BUDGET] = Budget()
         subject = self._line(main, "subject", context)[:_LONGEST_SUBJECT]
         if not subject:
             raise RenderError("the subject came out empty", file=main.body.file)
         preheader = self._line(main, "preheader", context)[:_LONGEST_PREHEADER]
-        markup = sendable(self._programs.run(main.body.name, context, markup=main.kind != "txt"))
-        text = sendable(self._programs.run(version.text.name, context, markup=False)) if version.text else None
+        markup = sendable(self._run(main, main.body, context, markup=main.kind != "txt"))
+        text = sendable(self._run(main, version.text, context)) if version.text else None
         if main.kind == "txt":
             return Rendered(subject=subject, preheader=preheader, text=tidy(markup), html=None, locale=main.locale)
         html = self._html(main, markup)
         return Rendered(
             subject=subject,
             preheader=preheader,
-            text=tidy(text) if text is not None else text_of(markup),
+            # Of HTML its inlined form: a preheader may be hidden by a rule.
+            text=tidy(text) if text is not None else text_of(markup if main.kind == "mjml" else html),
             html=finish(html, subject=subject, preheader=preheader, locale=main.locale),
             locale=main.locale,
         )
@@ -104,15 +125,19 @@ class TemplateSet:
     def _line(self, main: TemplateFile, key: str, context: dict[str, Any]) -> str:
         """Return a text of the front matter as one line, whatever the event's values hold."""
         head = main.heads.get(key)
-        return " ".join(sendable(self._programs.run(head.name, context, markup=False)).split()) if head else ""
+        return " ".join(sendable(self._run(main, head, context)).split()) if head else ""
+
+    def _run(self, main: TemplateFile, passage: Passage, context: dict[str, Any], *, markup: bool = False) -> str:
+        return self._programs.run(passage.name, context, locale=main.locale, markup=markup)
 
     def _html(self, main: TemplateFile, markup: str) -> str:
-        if main.kind != "mjml":
-            return markup.strip() + "\n"
         try:
-            return compile_mjml(markup.strip())
+            if main.kind == "mjml":
+                return compile_mjml(markup.strip(), right_to_left=is_right_to_left(main.locale))
+            return inline_styles(markup.strip() + "\n")
         except BadMarkup as error:
-            raise RenderError(f"this event makes MJML that does not compile: {error}", file=main.body.file) from error
+            kind = main.kind.upper()
+            raise RenderError(f"this event makes {kind} that does not compile: {error}", file=main.body.file) from error
 
 
 def compile_templates(sources: Sequence[Source], *, report: Report) -> TemplateSet:
@@ -130,18 +155,18 @@ class _Compilation:
         self._take = report
         self._faulty: set[str] = set()
         files = read_files(sources, self._report)
-        self._templates = [file for file in files if file.locale]
-        self._partials = {file.name: file for file in files if not file.locale}
+        self._templates = [file for file in files if not file.is_partial]
+        self._pieces = [file for file in files if file.is_partial]
+        self._partials = Partials(files)
         self._passages = {each.name: each for file in files for each in (file.body, *file.heads.values())}
         texts = {name: passage.text for name, passage in self._passages.items()}
-        self._markup = Sandbox(markup=True, sources=texts)
-        self._plain = Sandbox(markup=False, sources=texts)
+        self._sandboxes = Sandboxes(texts, self._partials)
         self._masked: dict[str, Masked] = {}
         self._readings: dict[str, Reading] = {}
         """What each passage reads; those that cannot be parsed are left out."""
 
     def result(self) -> TemplateSet:
-        for file in (*self._partials.values(), *self._templates):
+        for file in (*self._pieces, *self._templates):
             self._inspect(file)
         self._refuse_circles()
         self._check_mjml()
@@ -152,14 +177,15 @@ class _Compilation:
                 versions.setdefault(main.name, {})[normal(main.locale)] = self._version(main, text)
         self._require_last_locale()
         names = frozenset(file.name for file in self._templates)
-        return TemplateSet(versions, Programs(self._markup, self._plain, self._passages), names=names)
+        return TemplateSet(versions, Programs(self._sandboxes, self._passages), names=names)
 
     def _inspect(self, file: TemplateFile) -> None:
         """Check the body and the front matter of a file."""
-        environment = self._plain if file.kind == "txt" else self._markup
+        locale = "" if file.is_partial else file.locale
+        environment = self._sandboxes.get(locale, markup=file.kind != "txt")
         for passage in (file.body, *file.heads.values()):
-            sandbox = environment if passage is file.body else self._plain
-            reading = inspect(passage, sandbox, partials=self._partials, report=self._report)
+            sandbox = environment if passage is file.body else self._sandboxes.get(locale, markup=False)
+            reading = inspect(passage, sandbox, partials=self._partials.names, report=self._report)
             if reading is not None:
                 self._readings[passage.name] = reading
         if file.kind != "txt" and file.body.name in self._readings:
@@ -172,7 +198,9 @@ class _Compilation:
         for file in self._templates:
             if file.kind == "mjml" and not self._faulty.intersection(self._files(file, None)):
                 masked = self._masked[file.body.name]
-                check_mjml(file.body, masked, partials=self._masked, report=self._report)
+                names = {name: self._partials.resolve(name, file.locale) for name in self._partials.names}
+                included = {name: self._masked[found] for name, found in names.items() if found in self._masked}
+                check_mjml(file.body, masked, partials=included, report=self._report)
 
     def _pairs(self) -> list[tuple[TemplateFile, TemplateFile | None]]:
         """Return each locale's main file, with the text part that stands beside it."""
@@ -200,8 +228,10 @@ class _Compilation:
             self._find(text, "duplicate-text", "the front matter of the template gives a text part already", "keep one")
 
     def _version(self, main: TemplateFile, text: TemplateFile | None) -> _Version:
-        uses = [use for name in self._passage_names(main, text) for use in self._readings[name].uses]
-        return _Version(main=main, text=text.body if text else main.heads.get("text"), uses=tuple(uses))
+        names = sorted(self._passage_names(main, text))
+        uses = tuple(use for name in names for use in self._readings[name].uses)
+        digest = hashlib.sha256(repr([(name, self._passages[name].text) for name in names]).encode()).hexdigest()
+        return _Version(main=main, text=text.body if text else main.heads.get("text"), uses=uses, digest=digest)
 
     def _files(self, main: TemplateFile, text: TemplateFile | None) -> set[str]:
         return {self._passages[name].file for name in self._passage_names(main, text)}
@@ -209,9 +239,9 @@ class _Compilation:
     def _passage_names(self, main: TemplateFile, text: TemplateFile | None) -> set[str]:
         """Return every passage that a version is made of, with all it includes."""
         own = [main.body, *main.heads.values(), *([text.body] if text else [])]
-        return self._reached({passage.name for passage in own})
+        return self._reached({passage.name for passage in own}, main.locale)
 
-    def _reached(self, names: Collection[str]) -> set[str]:
+    def _reached(self, names: Collection[str], locale: str) -> set[str]:
         reached: set[str] = set()
         waiting = list(names)
         while waiting:
@@ -219,14 +249,20 @@ class _Compilation:
             if name not in reached:
                 reached.add(name)
                 reading = self._readings.get(name)
-                waiting += reading.partials if reading else ()
+                waiting += [self._partials.resolve(each, locale) for each in reading.partials] if reading else ()
         return reached
 
     def _refuse_circles(self) -> None:
-        for name, partial in self._partials.items():
+        locales = sorted({file.locale for file in self._templates} | {""})
+        for piece in self._pieces:
+            name = piece.body.name
             reading = self._readings.get(name)
-            if reading is not None and name in self._reached(reading.partials):
-                self._find(partial, "include-circle", f"{name} includes itself", "break the circle")
+            included = reading.partials if reading is not None else frozenset[str]()
+            for locale in locales if included else ():
+                first = {self._partials.resolve(each, locale) for each in included}
+                if name in self._reached(first, locale):
+                    self._find(piece, "include-circle", f"{name} includes itself", "break the circle")
+                    break
 
     def _require_last_locale(self) -> None:
         by_name: dict[str, list[TemplateFile]] = {}

@@ -1,0 +1,147 @@
+"""From rendered markup to the HTML that goes out: inlined styles, language, direction, preheader, dark mode."""
+
+import re
+from typing import Final
+
+import css_inline
+import mrml
+from markupsafe import escape
+
+RIGHT_TO_LEFT: Final = frozenset({"ar", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
+"""Languages that are written from right to left, unless the locale names a script."""
+
+_RIGHT_TO_LEFT_SCRIPTS: Final = frozenset({"adlm", "arab", "hebr", "nkoo", "rohg", "syrc", "thaa"})
+_HEAD_BLANKS: Final = re.compile(r">[ \t]+(?=<)")
+"""mrml 0.2 refuses blanks between elements of the head unless a line break is among them."""
+_UNSENDABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_DOCTYPE: Final = re.compile(r"\s*<!doctype\b", re.IGNORECASE)
+_HTML: Final = re.compile(r"<html\b[^>]*>", re.IGNORECASE)
+_HEAD: Final = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
+_BODY: Final = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_TITLE: Final = re.compile(r"<title\b[^>]*>\s*(</title\s*>)?", re.IGNORECASE)
+_STYLE: Final = re.compile(r"<style\b", re.IGNORECASE)
+_HIDDEN: Final = (
+    "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;mso-hide:all"
+)
+_FILLER: Final = "&#847;&zwnj;&nbsp;"
+_PREVIEW: Final = 120
+"""About how many characters mailboxes show beside a subject; fillers keep the message's first words out of it."""
+_SCHEMES: Final = (
+    '<meta name="color-scheme" content="light dark">',
+    '<meta name="supported-color-schemes" content="light dark">',
+)
+_PLAIN: Final = mrml.RenderOptions(fonts={})
+"""No web fonts: a mail must not call a third party when it is opened."""
+_INLINER: Final = css_inline.CSSInliner(keep_style_tags=True, load_remote_stylesheets=False)
+"""Rules stay beside what they set: media queries and ``:hover`` have no place in an attribute."""
+_MIRRORED: Final = (
+    '<mj-attributes><mj-text align="right" /><mj-table align="right" /><mj-section direction="rtl" />'
+    '<mj-column direction="rtl" /><mj-group direction="rtl" /></mj-attributes>'
+)
+"""What MJML aligns to the left unless told otherwise; whatever the template says itself comes after it and counts."""
+
+
+class BadMarkup(ValueError):
+    """The MJML compiler, or the reader of styles, refuses the markup."""
+
+
+def is_right_to_left(locale: str) -> bool:
+    """Say whether a locale is written from right to left."""
+    language, *rest = locale.replace("_", "-").lower().split("-")
+    script = next((part for part in rest if len(part) == len("arab")), "")
+    return script in _RIGHT_TO_LEFT_SCRIPTS if script else language in RIGHT_TO_LEFT
+
+
+def sendable(text: str) -> str:
+    """Return the text without characters that no message may hold."""
+    return _UNSENDABLE.sub("", text)
+
+
+def compile_mjml(text: str, *, right_to_left: bool = False) -> str:
+    """Return the HTML of MJML, its styles inlined; raise BadMarkup with the compiler's words."""
+    if right_to_left:
+        text = _mirrored(text)
+    start = text.find("<mj-head")
+    end = text.find("</mj-head>", start) + 1
+    if end > 0:
+        text = text[:start] + _HEAD_BLANKS.sub(">\n", text[start:end]) + text[end:]
+    try:
+        html = str(mrml.to_html(text, None, _PLAIN).content)
+    except OSError as error:
+        raise BadMarkup(str(error).replace(" in root template", "")) from error
+    # A column aligns what has no alignment of its own, such as the cells of a table.
+    return html.replace("text-align:left;direction:rtl", "text-align:right;direction:rtl") if right_to_left else html
+
+
+def _mirrored(text: str) -> str:
+    opened = re.search(r"<mj-head\s*>|<mj-head\s*/>|<mjml\b[^>]*>", text)
+    if opened is None:
+        return text
+    if opened[0].startswith("<mj-head") and not opened[0].endswith("/>"):
+        return text[: opened.end()] + _MIRRORED + text[opened.end() :]
+    rest = text[opened.end() :]
+    head = f"<mj-head>{_MIRRORED}</mj-head>"
+    if opened[0].startswith("<mjml"):
+        found = re.search(r"<mj-head\s*/?>", rest)
+        return text[: opened.end()] + _mirrored(rest) if found else text[: opened.end()] + head + rest
+    return text[: opened.start()] + head + rest
+
+
+def inline_styles(html: str) -> str:
+    """Return HTML whose rules in ``<style>`` are written to the elements too; without such, as it is."""
+    if not _STYLE.search(html):
+        return html
+    try:
+        return _INLINER.inline(html)
+    except (css_inline.InlineError, ValueError) as error:
+        raise BadMarkup(str(error)) from error
+
+
+def finish(html: str, *, subject: str, preheader: str, locale: str) -> str:
+    """Return a whole document, with language, direction, title, dark mode and preheader where it leaves them open."""
+    direction = "rtl" if is_right_to_left(locale) else "ltr"
+    language = f'lang="{escape(locale)}" dir="{direction}"'
+    html = html.replace('lang="und" dir="auto"', language, 2)
+    html = _document(html, language)
+    html = _with_head(html, subject)
+    if not preheader:
+        return html
+    filler = _FILLER * max(0, _PREVIEW - len(preheader))
+    hidden = f'<div style="{_HIDDEN}">{escape(preheader)}{filler}</div>'
+    body = _BODY.search(html)
+    end = body.end() if body else 0
+    return html[:end] + hidden + html[end:]
+
+
+def _document(html: str, language: str) -> str:
+    """Return HTML that has its outermost elements, the first with the language."""
+    opened = _HTML.search(html)
+    if opened is None:
+        inside = html.strip()
+        body = inside if _BODY.search(inside) else f"<body>\n{inside}\n</body>"
+        head = "" if _HEAD.search(inside) else '<head><meta charset="utf-8"></head>'
+        return f"<!doctype html>\n<html {language}>{head}{body}</html>\n"
+    tag = opened[0]
+    for attribute in language.split(" "):
+        if not re.search(rf"\s{attribute.partition('=')[0]}\s*=", tag, re.IGNORECASE):
+            tag = f"{tag[:-1]} {attribute}>"
+    html = html[: opened.start()] + tag + html[opened.end() :]
+    return html if _DOCTYPE.match(html) else f"<!doctype html>\n{html}"
+
+
+def _with_head(html: str, subject: str) -> str:
+    head = _HEAD.search(html)
+    if head is None:
+        opened = _HTML.search(html)
+        end = opened.end() if opened else 0
+        html = f"{html[:end]}<head></head>{html[end:]}"
+        head = _HEAD.search(html, end)
+    position = head.end() if head else 0
+    title, titled = f"<title>{escape(subject)}</title>", _TITLE.search(html, position)
+    # Both names of the scheme: Apple Mail reads the one, older versions of it the other.
+    added = "".join(meta for meta in _SCHEMES if meta.split('"')[1] not in html.partition("<body")[0])
+    if titled is None:
+        added += title
+    elif titled[1]:
+        html = html[: titled.start()] + title + html[titled.end() :]
+    return html[:position] + added + html[position:]
