@@ -118,10 +118,15 @@ def _sending(page: Page) -> Files:
     return {"rules.yaml": RULES.replace("webhook: {to: crm}", SENDING.get(page.code, _TO_CUSTOMER))}
 
 
+_REHEARSED: Final = frozenset({"template-fails", "unknown-contact", "unsafe-message"})
+"""Codes of what is found only in templates that a rule sends."""
+
+
 def _template(page: Page, text: str) -> Files:
     kind = page.kind.split()[1]
     inside = _INSIDE.format(text) if kind == "mjml" else text
-    return {TEMPLATE: "", TEMPLATE.replace("mjml", kind): text if text.startswith("---") else _HEAD + inside}
+    rules = _sending(page) if page.code in _REHEARSED else {}
+    return {**rules, TEMPLATE: "", TEMPLATE.replace("mjml", kind): text if text.startswith("---") else _HEAD + inside}
 
 
 def _files(_: Page, text: str) -> Files:

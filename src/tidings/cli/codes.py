@@ -68,6 +68,10 @@ MEANINGS: Final[Mapping[str, str]] = {
         "The element has no place in an e-mail: mail programs drop scripts, frames and forms, and distrust who "
         "sends them."
     ),
+    "filter-argument": (
+        "What stands in parentheses behind a filter, or a test, is not what it takes: too much, too little, or a value "
+        "that it does not know."
+    ),
     "front-matter": (
         "The lines between `---` at the top of a template hold something else than `subject`, `preheader` and "
         "`text`, each with a text; one that begins with a brace needs quotes."
@@ -79,6 +83,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "index-into-scalar": "An element is read by its position from a text or a number, which has no elements.",
     "invalid-address": "This is not an e-mail address, or not a recipient that an e-mail can have.",
     "invalid-argument": "The argument is a text, but not one that the function can use: no date, or no pattern.",
+    "invalid-colour": "This is not a colour, which is `#` and six hexadecimal digits, or three.",
     "invalid-event": (
         "The event of the case can be read, but a gateway would refuse it, so no rule would ever see it; mostly "
         "it is too large."
@@ -86,6 +91,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "invalid-locale": (
         "This is not a language tag, which is a language of two or three letters and, if need be, a region."
     ),
+    "invalid-logo": "This is not the https address of a picture that mail programs could show as the brand's logo.",
     "invalid-name": (
         "A name holds a blank or another character that names do not have; letters, digits, dots, dashes and "
         "underscores are fine, and an endpoint may not be called `all`."
@@ -166,6 +172,10 @@ MEANINGS: Final[Mapping[str, str]] = {
         "A gateway that runs could not store the new revision, so it keeps working by the old one. The rulebook "
         "itself may be fine; this is told by the gateway alone, not by `tidings check`."
     ),
+    "template-fails": (
+        "The template does not come out for the published sample of an event that a rule sends it for, in one of its "
+        "languages, though all that is known of a customer is known. Where no rule matches that sample it is a warning."
+    ),
     "template-name": (
         "The file's name is not that of a template: `NAME.LOCALE.mjml` (or `.html`, `.txt`), in small letters, "
         "digits and hyphens."
@@ -188,6 +198,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     "unknown-action": "The case expects an e-mail of a rule that sends none, or a webhook of one that sends none.",
     "unknown-brand": "The rule is for an organisation that no file in `brands/` describes.",
     "unknown-character": "A character that means nothing in an expression.",
+    "unknown-contact": (
+        "The template does not come out for a customer of whom nothing but the address is known, as is so where the "
+        "address comes from the event. (Warning.)"
+    ),
     "unknown-element": "MJML has no element of that name.",
     "unknown-endpoint": "A brand that the rule is for has no endpoint of that name.",
     "unknown-event": "There is no event of that name; `tidings catalog` lists them all.",
@@ -214,6 +228,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     "unsafe-link": (
         "A link begins with something from the event without being checked by `url`, or it does not lead to the "
         "web, an address or a telephone."
+    ),
+    "unsafe-message": (
+        "On the sample of an event the finished message holds something that would run a script, or a link that leads "
+        "elsewhere than to the web, an address or a telephone."
     ),
     "unsupported-call": "A value is called like a function; filters do that work.",
     "unsupported-tag": "The tag is one of Jinja's that templates here do not have.",

@@ -4,12 +4,12 @@ It loads, composes messages and keeps past revisions at hand. What a rule means 
 business, what a template means ``tidings.render``'s.
 """
 
+from tidings.rulebook.book import Rulebook
 from tidings.rulebook.checking import check
 from tidings.rulebook.compose import ComposeFailed, Unreachable, compose
 from tidings.rulebook.history import ReadPast, Rulebooks
 from tidings.rulebook.load import (
     InvalidRulebook,
-    Rulebook,
     load,
     pack,
     read_folder,

@@ -8,7 +8,7 @@ from tidings.errors import TidingsError
 from tidings.events import native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.model import Brand, Contact, Delivery, Email, RecipientKind, WebhookCall
-from tidings.rulebook.load import Rulebook
+from tidings.rulebook.book import Rulebook
 from tidings.rulebook.operations import ALERT_RULE, alert_email
 from tidings.rules import EmailAction, WebhookAction, webhook_payload
 
@@ -80,8 +80,10 @@ def _email(
     to_customer = delivery.recipient.kind is RecipientKind.CUSTOMER
     reader = contact if to_customer else None
     locales = [locale for locale in (reader and reader.locale, brand.locale, "en") if locale]
-    context = {**view, "brand": _brand_view(brand), "contact": _contact_view(contact)}
-    rendered = rulebook.templates.render(action.template, locales=locales, context=context)
+    context = template_context(view, brand, contact)
+    # Dates and numbers are for whoever reads them: a message to the brand about a customer is in the brand's zone.
+    zone = (reader and reader.time_zone) or brand.time_zone.key
+    rendered = rulebook.templates.render(action.template, locales=locales, zone=zone, context=context)
     return Email(
         delivery_id=delivery.id,
         sender=brand.sender,
@@ -115,8 +117,30 @@ def _addresses_in(view: Mapping[str, Any]) -> Iterator[str]:
             yield address
 
 
+def template_context(view: Mapping[str, Any], brand: Brand, contact: Contact | None) -> dict[str, Any]:
+    """Return what a template sees: the native view of an event, the brand, and what is known of the customer."""
+    return {**view, "brand": _brand_view(brand), "contact": _contact_view(contact)}
+
+
 def _brand_view(brand: Brand) -> dict[str, Any]:
-    return {"org": brand.org_id, "name": brand.name, "locale": brand.locale, "time_zone": brand.time_zone.key}
+    """Return the fields of a brand; a logo or an address that it does not have is left out."""
+    fields = {
+        "org": brand.org_id,
+        "name": brand.name,
+        "locale": brand.locale,
+        "time_zone": brand.time_zone.key,
+        "logo": brand.logo,
+        "address": brand.address,
+    }
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    colours = brand.colours
+    given["colours"] = {
+        "primary": colours.primary,
+        "text": colours.text,
+        "background": colours.background,
+        "link": colours.link,
+    }
+    return given
 
 
 def _contact_view(contact: Contact | None) -> dict[str, Any]:

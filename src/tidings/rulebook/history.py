@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from tidings.errors import NotFound
-from tidings.rulebook.load import Rulebook
+from tidings.rulebook.book import Rulebook
 
 _KEPT = 8
 """How many past revisions stay compiled. A retry rarely reaches further back than a few reloads."""

@@ -4,13 +4,14 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from errno import ENOENT
 from pathlib import Path
 
 from tidings.errors import TidingsError
 from tidings.model import Problem, Secrets, Severity, Source
 from tidings.render import TemplateSet, compile_templates
+from tidings.rulebook.book import Rulebook
+from tidings.rulebook.rehearsal import failing_templates
 from tidings.rulebook.variables import unknown_variables
 from tidings.rules import Pace, RuleSet, compile_rules, unhurried
 
@@ -28,19 +29,6 @@ class InvalidRulebook(TidingsError):
         count = sum(each.severity is Severity.ERROR for each in self.problems)
         listing = "\n".join(str(each) for each in self.problems)
         super().__init__(f"the rulebook has {count} {'error' if count == 1 else 'errors'}:\n{listing}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rulebook:
-    """Rules, brands and templates of one folder, compiled together."""
-
-    revision: str
-    """Hash of the sources: the same files always have the same revision."""
-    sources: tuple[Source, ...]
-    rules: RuleSet
-    templates: TemplateSet
-    problems: tuple[Problem, ...]
-    """Warnings; a rulebook with an error is never built."""
 
 
 def read_folder(folder: Path, *, strict: bool = True) -> tuple[Source, ...]:
@@ -86,13 +74,26 @@ def revision_of(sources: Sequence[Source]) -> str:
     return digest.hexdigest()[:16]
 
 
-def load(sources: Sequence[Source], *, secrets: Secrets | None = None, pace: Pace = unhurried) -> Rulebook:
-    """Compile a rulebook; ``pace`` is called between pieces of work.
+def load(
+    sources: Sequence[Source],
+    *,
+    secrets: Secrets | None = None,
+    pace: Pace = unhurried,
+    rehearse: bool = True,
+) -> Rulebook:
+    """Compile a rulebook.
+
+    Args:
+        sources: its files.
+        secrets: looks secrets up; without it their presence is not checked.
+        pace: called between pieces of work.
+        rehearse: whether each template is rendered with the samples of its events. A past revision, which was live
+            before, needs no rehearsal.
 
     Raises:
         InvalidRulebook: with every problem, when at least one is an error.
     """
-    rules, templates, problems = compile_sources(sources, secrets=secrets, pace=pace)
+    rules, templates, problems = compile_sources(sources, secrets=secrets, pace=pace, rehearse=rehearse)
     if any(each.severity is Severity.ERROR for each in problems):
         raise InvalidRulebook(problems)
     rules.arrange(pace)
@@ -106,7 +107,11 @@ def load(sources: Sequence[Source], *, secrets: Secrets | None = None, pace: Pac
 
 
 def compile_sources(
-    sources: Sequence[Source], *, secrets: Secrets | None = None, pace: Pace = unhurried
+    sources: Sequence[Source],
+    *,
+    secrets: Secrets | None = None,
+    pace: Pace = unhurried,
+    rehearse: bool = True,
 ) -> tuple[RuleSet, TemplateSet, tuple[Problem, ...]]:
     """Compile what is sound of a rulebook, and return it with every problem there is, in file order."""
     problems: list[Problem] = []
@@ -115,7 +120,13 @@ def compile_sources(
     templates = compile_templates(named, report=report)
     pace()
     rules = compile_rules(named, templates=templates.names, secrets=secrets, report=report, pace=pace)
-    problems.extend(unknown_variables(rules, templates))
+    unknown = tuple(unknown_variables(rules, templates))
+    problems.extend(unknown)
+    if rehearse:
+        # What a variable that no event has leads to has been told.
+        told = {(each.file, each.line) for each in unknown}
+        failing = failing_templates(rules, templates, pace=pace)
+        problems.extend(each for each in failing if (each.file, each.line) not in told)
     return rules, templates, tuple(sorted(set(problems)))
 
 

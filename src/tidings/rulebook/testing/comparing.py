@@ -122,7 +122,9 @@ def _of_email(expected: ExpectedEmail, delivery: PlannedDelivery, email: Email) 
         yield from _pairs("to", [expected.to], [email.recipient])
     if expected.subject is not None and expected.subject != email.subject:
         yield from _pairs("subject", [expected.subject], [email.subject])
-    missing = [text for text in expected.texts if text not in email.text]
+    # Where a line ends is the wrapping's affair.
+    flowing = " ".join(email.text.split())
+    missing = [text for text in expected.texts if " ".join(text.split()) not in flowing]
     if missing:
         yield from _pairs(
             "text", [f"contains {json.dumps(text, ensure_ascii=False)}" for text in missing], _cut(email.text)

@@ -10,8 +10,8 @@ from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import EvaluationError
 from tidings.model import Contact, Delivery, Email, PlannedDelivery, Problem, Severity, Source, State
 from tidings.render import RenderError
+from tidings.rulebook.book import Rulebook
 from tidings.rulebook.compose import ComposeFailed, Unreachable, compose
-from tidings.rulebook.load import Rulebook
 from tidings.rulebook.testing.cases import Case, Suite, read_tests
 from tidings.rulebook.testing.comparing import Difference, Sent, channel_of, compare
 from tidings.rulebook.testing.reasons import at, why_nothing
