@@ -53,6 +53,7 @@ def test_a_key_says_who_calls_and_what_they_may() -> None:
 @pytest.mark.parametrize(
     "token",
     [None, "", "tdk_", MADE.token[:-1], f"{MADE.token}x", new_key().token, MADE.token.replace(MADE.id, "aaaaaaaa")],
+    ids=["none", "empty", "beginning", "too short", "too long", "another's", "another id"],
 )
 def test_what_is_no_key_of_ours_is_nobody(token: str | None) -> None:
     with pytest.raises(Unauthenticated) as caught:
