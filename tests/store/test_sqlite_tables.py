@@ -130,12 +130,17 @@ EXPECTED_PLANS = {
     "list_events": "SEARCH event USING INTEGER PRIMARY KEY (rowid<?)",
     "list_rejected": "SEARCH rejected_body USING INTEGER PRIMARY KEY (rowid<?)",
     "get_contact": "SEARCH contact USING PRIMARY KEY (org_id=? AND customer_id=?)",
+    "list_contacts": "SEARCH contact USING PRIMARY KEY ((org_id,customer_id)>(?,?) AND org_id<?)",
+    "drop_expired_suppressions": "SEARCH suppression USING INDEX suppression_expiry (expires_at<?)",
+    "drop_suppressions": "SEARCH suppression USING INDEX sqlite_autoindex_suppression_1 (org_id=? AND address_key=?)",
+    "suppressions_of": "SEARCH suppression USING INDEX sqlite_autoindex_suppression_1 (org_id=? AND address_key=?)",
+    "list_suppressions": "SEARCH suppression USING INTEGER PRIMARY KEY (rowid<?)",
     "get_revision": "SEARCH revision USING INDEX sqlite_autoindex_revision_1 (id=?)",
 }
 
 
 UNFINISHED = "delivery USING (COVERING )?INDEX delivery_(queue|leased|parked)"
-WALKS = re.compile(rf"SCAN (?!{UNFINISHED})(event|delivery|attempt|contact|event_key)\b")
+WALKS = re.compile(rf"SCAN (?!{UNFINISHED})(event|delivery|attempt|contact|event_key|suppression)\b")
 """Steps that read all of a table that grows; what has not ended may be read whole where it must be counted."""
 
 

@@ -3,10 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-import pytest
-
 from store_kit import T0, make_event, make_publication, make_publications, waiting
-from tidings.model import Contact
 from tidings.store import DeliveryFilter, Publication, Recorded, RecordResult, Revision, Store
 
 
@@ -143,27 +140,6 @@ async def test_thousands_of_events_are_found_again(store: Store) -> None:
     results = await store.record(publications)
 
     assert results == [new(each, Recorded.DUPLICATE) for each in publications]
-
-
-async def test_a_contact_is_replaced_whole(store: Store) -> None:
-    first = Contact(org_id=1, customer_id="c", email="a@example.com", name="A", locale="en", time_zone="Asia/Kolkata")
-    second = Contact(org_id=1, customer_id="c", email="b@example.com")
-
-    await store.upsert_contacts([first])
-    assert await store.get_contact(1, "c") == first
-    await store.upsert_contacts([first, second])
-
-    assert await store.get_contact(1, "c") == second
-    assert await store.get_contact(2, "c") is None
-
-
-async def test_contacts_are_kept_all_or_none(store: Store) -> None:
-    good, faulty = Contact(org_id=1, customer_id="good"), Contact(org_id=2**63, customer_id="faulty")
-
-    with pytest.raises(OverflowError):
-        await store.upsert_contacts([good, faulty])
-
-    assert await store.get_contact(1, "good") is None
 
 
 async def test_a_revision_stays_as_it_was_first_saved(store: Store) -> None:

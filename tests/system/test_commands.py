@@ -104,6 +104,11 @@ COMMANDS = (
     "deliveries retry",
     "deliveries cancel",
     "contacts import",
+    "contacts export",
+    "contacts show",
+    "suppressions list",
+    "suppressions add",
+    "suppressions remove",
 )
 
 

@@ -14,7 +14,7 @@ from tidings.dispatch import Dispatcher, EndpointsByHand, keep_retention
 from tidings.errors import InvalidConfiguration
 from tidings.intake import KeepingPolicy, Publish, PublishJson, TakeVendorBody, system_clock
 from tidings.model import Endpoint
-from tidings.rpc import DeliveryService, EventService, GrpcServer, RuleService, open_grpc_server
+from tidings.rpc import ContactService, DeliveryService, EventService, GrpcServer, RuleService, open_grpc_server
 from tidings.rulebook import ReadPast, Rulebook, Rulebooks, alerts, endpoint_disabled, load, pack, unpack
 from tidings.store import Revision, Store, open_store
 from tidings.telemetry import Metrics
@@ -104,9 +104,16 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         rules = _rule_service(rulebooks, reloader)
         by_hand = EndpointsByHand(dispatcher.endpoints, rulebooks=rulebooks, store=store, clock=system_clock)
         deliveries = DeliveryService(store, endpoints=by_hand, clock=system_clock)
+        contacts = ContactService(store, clock=system_clock)
         grpc = await closing.enter_async_context(
             open_grpc_server(
-                settings.grpc, events=events, rules=rules, deliveries=deliveries, store=store, keyring=keyring
+                settings.grpc,
+                events=events,
+                rules=rules,
+                deliveries=deliveries,
+                contacts=contacts,
+                store=store,
+                keyring=keyring,
             )
         )
         status = StatusPages(

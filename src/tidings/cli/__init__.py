@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "endpoints": "endpoints:endpoints",
     "contacts": "contacts:contacts",
     "keys": "keys:keys",
+    "suppressions": "suppressions:suppressions",
 }
 """Where each command is: the module in this package, and the function or the group of commands in it."""
 

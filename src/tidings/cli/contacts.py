@@ -2,92 +2,191 @@
 
 import asyncio
 import csv
-from collections.abc import Iterator
+import enum
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from tidings.cli.terminal import DEFAULT_TO, PROBLEMS, Step, To, err, fail, gateway_channel, progress
+from tidings.cli.contact_rows import HeaderFault, Row, cells_of, columns_of, json_of, read_csv, read_json_lines
+from tidings.cli.patience import patiently
+from tidings.cli.terminal import (
+    DEFAULT_TO,
+    PROBLEMS,
+    Format,
+    FormatOption,
+    Step,
+    To,
+    err,
+    fail,
+    gateway_channel,
+    out,
+    print_json,
+    progress,
+)
 from tidings.gateway.v1 import contact_service_pb2 as pb
 from tidings.gateway.v1.contact_service_pb2_grpc import ContactServiceStub
-from tidings.model import Contact, contact_faults
+from tidings.model import Contact
+from tidings.rpc.contact_convert import contact_from_proto, contact_to_proto
+
+if TYPE_CHECKING:  # the stub's type for an asynchronous channel exists in the generated stubs only
+    from tidings.gateway.v1.contact_service_pb2_grpc import ContactServiceAsyncStub
 
 contacts = typer.Typer(no_args_is_help=True, help="The directory of customers: how each may be reached.")
 
-_REQUIRED = ("org", "customer_id", "email")
-_OPTIONAL = ("name", "locale", "time_zone")
-_BATCH = 500
+_BATCH: Final = 500
+_PAGE: Final = 100
+"""Small enough that the largest contacts there can be fit one answer."""
+_LINES: Final = frozenset({".jsonl", ".ndjson"})
+
+
+class Form(enum.StrEnum):
+    """How contacts are written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
 
 
 @contacts.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV with a header: org,customer_id,email,name,locale,time_zone.")],
+    file: Annotated[Path, typer.Argument(help="CSV with a header, or JSON lines (.jsonl, .ndjson).")],
     to: To = DEFAULT_TO,
 ) -> None:
-    """Add or replace contacts from a CSV file; only the first three columns are required.
+    """Add contacts or change what the file names of them.
 
-    A row that cannot be used is reported with its line; the good ones are kept.
+    CSV columns: org, customer_id and email, then any of name, locale, time_zone, consent.CATEGORY (yes or no) and
+    attribute.NAME. A row that cannot be used is reported with its line; the good ones are kept.
 
     Example: tidings contacts import members.csv
     """
+    is_lines = file.suffix in _LINES
     try:
-        rows = sum(1 for _ in file.open(encoding="utf-8")) - 1
-        with file.open(encoding="utf-8-sig", newline="") as opened, progress("importing", total=rows) as step:
-            kept, bad = asyncio.run(_import(opened, to, step))
+        total = _count(file) - (not is_lines)
+        # Bytes that are not UTF-8 pass here, to be reported with their row.
+        with (
+            file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as opened,
+            progress("importing", total=total) as step,
+        ):
+            rows = read_json_lines(opened) if is_lines else read_csv(opened)
+            kept, bad = asyncio.run(_import(rows, to, step))
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}")
-    except UnicodeDecodeError as error:
-        fail(f"{file} is not UTF-8 text: byte {error.start} cannot be read; save the file as UTF-8")
+    except HeaderFault as error:
+        fail(str(error))
     err.print(f"{kept} contacts imported, {bad} rows refused", highlight=False)
     if bad:
         raise typer.Exit(PROBLEMS)
 
 
-async def _import(lines: Iterator[str], to: str, step: Step) -> tuple[int, int]:
-    reader = csv.DictReader(lines)
-    _check_header(reader.fieldnames)
+@contacts.command("export")
+def export(
+    to: To = DEFAULT_TO,
+    org: Annotated[int | None, typer.Option(help="Only this organisation's.")] = None,
+    form: Annotated[Form, typer.Option("--format", help="How to write them.")] = Form.JSONL,
+) -> None:
+    """Write the directory to standard output, so that it can be imported again.
+
+    Example: tidings contacts export --org 50750 --format csv > members.csv
+    """
+    with progress("exporting", total=None) as step:
+        asyncio.run(_export_csv(to, org, step) if form is Form.CSV else _export_lines(to, org, step))
+
+
+@contacts.command("show")
+def show(
+    org: Annotated[int, typer.Argument(help="The organisation.")],
+    customer_id: Annotated[str, typer.Argument(help="The customer within it.")],
+    to: To = DEFAULT_TO,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Show what is known of a customer.
+
+    Example: tidings contacts show 50750 381750905
+    """
+    facts = json_of(asyncio.run(_get(to, org, customer_id)))
+    if form is Format.JSON:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        told = ", ".join(f"{key}={each}" for key, each in value.items()) if isinstance(value, dict) else value
+        out.print(f"{name}: {told}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _count(file: Path) -> int:
+    with file.open("rb") as opened:
+        return sum(1 for _ in opened)
+
+
+async def _import(rows: Iterator[Row], to: str, step: Step) -> tuple[int, int]:
+    """Send batch after batch, the next being read while one is under way."""
     kept = bad = 0
+    under_way: asyncio.Task[None] | None = None
     async with gateway_channel(to) as channel:
         stub = ContactServiceStub(channel)
-        while batch := list(islice(_contacts(reader), _BATCH)):
-            good = [each for each in batch if each is not None]
-            if good:
-                await stub.UpsertContacts(pb.UpsertContactsRequest(contacts=good))
+        while batch := list(islice(rows, _BATCH)):
+            good = [contact_to_proto(each) for each in _usable(batch)]
+            if under_way is not None:
+                await under_way
+            under_way = asyncio.create_task(_upsert(stub, good)) if good else None
+            await asyncio.sleep(0)  # lets it set out
             kept += len(good)
             bad += len(batch) - len(good)
             step(len(batch))
+        if under_way is not None:
+            await under_way
     return kept, bad
 
 
-def _check_header(columns: object) -> None:
-    names = list(columns) if isinstance(columns, list) else []
-    missing = [name for name in _REQUIRED if name not in names]
-    unknown = [name for name in names if name not in (*_REQUIRED, *_OPTIONAL)]
-    if missing or unknown:
-        parts = [f"lacks the column {name}" for name in missing]
-        parts += [f"has a column {name!r} that contacts do not have" for name in unknown]
-        fail(f"line 1: the header {' and '.join(parts)}; it reads org,customer_id,email[,name,locale,time_zone]")
+def _usable(batch: list[Row]) -> Iterator[Contact]:
+    """Yield the contacts of rows that hold one, and report the others."""
+    for row in batch:
+        if isinstance(row.content, str):
+            err.print(f"line {row.line}: {row.content}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            yield row.content
 
 
-def _contacts(reader: "csv.DictReader[str]") -> Iterator[pb.Contact | None]:
-    """Yield a contact for each row, or None for one that was reported and refused."""
-    for row in reader:
-        fault = _fault(row)
-        if fault:
-            err.print(f"line {reader.line_num}: {fault}", markup=False, highlight=False, soft_wrap=True)
-            yield None
-            continue
-        values = {name: row[name] for name in ("email", *_OPTIONAL) if row.get(name)}
-        yield pb.Contact(org_id=int(row["org"]), customer_id=row["customer_id"], **values)
+async def _upsert(stub: "ContactServiceAsyncStub", good: list[pb.Contact]) -> None:
+    await patiently(lambda: stub.UpsertContacts(pb.UpsertContactsRequest(contacts=good)))
 
 
-def _fault(row: dict[str, str]) -> str | None:
-    if None in row or None in row.values():
-        return "has not as many values as the header has columns"
-    if not row["org"].isascii() or not row["org"].isdigit():
-        return f"org: {row['org']!r} is not an organisation's number"
-    values = {name: row[name] for name in ("email", *_OPTIONAL) if row.get(name)}
-    contact = Contact(org_id=int(row["org"]), customer_id=row["customer_id"], **values)
-    return "; ".join(f"{field}: {text}" for field, text in contact_faults(contact)) or None
+async def _get(to: str, org: int, customer_id: str) -> Contact:
+    async with gateway_channel(to) as channel:
+        answer = await ContactServiceStub(channel).GetContact(pb.GetContactRequest(org_id=org, customer_id=customer_id))
+    return contact_from_proto(answer.contact)
+
+
+async def _export_lines(to: str, org: int | None, step: Step) -> None:
+    async for page in _pages(to, org):
+        sys.stdout.writelines(json.dumps(json_of(each), ensure_ascii=False) + "\n" for each in page)
+        step(len(page))
+
+
+async def _export_csv(to: str, org: int | None, step: Step) -> None:
+    """Go through the directory twice: only at its end is it known which columns it takes."""
+    columns: dict[str, None] = {}
+    async for page in _pages(to, org):
+        columns.update(dict.fromkeys(columns_of(iter(page))))
+    ordered = list(columns) or columns_of(iter(()))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(ordered)
+    async for page in _pages(to, org):
+        writer.writerows(cells_of(each, ordered) for each in page)
+        step(len(page))
+
+
+async def _pages(to: str, org: int | None) -> AsyncIterator[list[Contact]]:
+    token = ""
+    async with gateway_channel(to) as channel:
+        stub = ContactServiceStub(channel)
+        while True:
+            request = pb.ListContactsRequest(org_id=org, page_size=_PAGE, page_token=token)
+            answer = await stub.ListContacts(request)
+            yield [contact_from_proto(each) for each in answer.contacts]
+            token = answer.next_page_token
+            if not token:
+                return

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import grpc
 import typer
-from google.rpc.error_details_pb2 import RetryInfo
 
+from tidings.cli.patience import patiently
 from tidings.cli.terminal import (
     DEFAULT_TO,
     PROBLEMS,
@@ -20,12 +20,11 @@ from tidings.cli.terminal import (
     To,
     describe,
     err,
-    error_details,
     fail,
     gateway_channel,
     progress,
 )
-from tidings.gateway.v1.event_service_pb2 import PublishJsonRequest, PublishJsonResponse, PublishJsonResult
+from tidings.gateway.v1.event_service_pb2 import PublishJsonRequest, PublishJsonResult
 from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
 
 if TYPE_CHECKING:  # the stub's type for an asynchronous channel exists in the generated stubs only
@@ -33,10 +32,7 @@ if TYPE_CHECKING:  # the stub's type for an asynchronous channel exists in the g
 
 _UNDER_WAY = 64
 """How many calls are open at once."""
-_TRIES = 8
-_PAUSE_SECONDS = 0.5
 _LINES = frozenset({".jsonl", ".ndjson"})
-_PATIENT = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +111,7 @@ async def _settled(under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]
 async def _send(stub: "EventServiceAsyncStub", payload: Payload, *, org: int | None, tally: Tally, step: Step) -> None:
     request = PublishJsonRequest(body=payload.body, org_id=org)
     try:
-        answer = await _patiently(stub, request)
+        answer = await patiently(lambda: stub.PublishJson(request))
     except grpc.aio.AioRpcError as error:
         if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
             raise
@@ -125,29 +121,6 @@ async def _send(stub: "EventServiceAsyncStub", payload: Payload, *, org: int | N
         for result in answer.results:
             _count_result(result, payload, tally)
     step()
-
-
-async def _patiently(stub: "EventServiceAsyncStub", request: PublishJsonRequest) -> PublishJsonResponse:
-    """Call, and call again for as long as the gateway says that it is only busy."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return await stub.PublishJson(request)
-        except grpc.aio.AioRpcError as error:
-            wait = _asked_to_wait(error)
-            if wait is None or attempt == _TRIES:
-                raise
-        await asyncio.sleep(wait)
-    raise AssertionError  # the loop returns or raises
-
-
-def _asked_to_wait(error: grpc.aio.AioRpcError) -> float | None:
-    """Return how many seconds the gateway asks to wait; None when it does not ask."""
-    details = error_details(error)
-    if error.code() not in _PATIENT or not details:
-        return None
-    retry = RetryInfo()
-    asked = [retry.retry_delay.ToMilliseconds() / 1000 for detail in details if detail.Unpack(retry)]
-    return max(asked, default=_PAUSE_SECONDS)
 
 
 def _count_result(result: PublishJsonResult, payload: Payload, tally: Tally) -> None:

@@ -4,7 +4,7 @@ Times are epoch milliseconds as ``int`` throughout: they compare, store and trav
 """
 
 from tidings.model.brand import Brand, Colours, Endpoint, QuietHours, Rate, SecretRef, Secrets
-from tidings.model.contact import Contact, contact_faults, is_address
+from tidings.model.contact import SERVICE, Contact, contact_faults, is_address
 from tidings.model.delivery import (
     ENDED,
     MOVES,
@@ -20,10 +20,20 @@ from tidings.model.delivery import (
 )
 from tidings.model.message import Accepted, Attempted, Deferred, Email, Gone, Outcome, Postponed, Refused, WebhookCall
 from tidings.model.problem import Problem, Severity, Source
+from tidings.model.suppression import (
+    LIFETIME_MS,
+    Suppression,
+    SuppressionReason,
+    address_key,
+    new_suppression,
+    normalise_address,
+)
 
 __all__ = [
     "ENDED",
+    "LIFETIME_MS",
     "MOVES",
+    "SERVICE",
     "Accepted",
     "Attempt",
     "Attempted",
@@ -51,8 +61,13 @@ __all__ = [
     "Severity",
     "Source",
     "State",
+    "Suppression",
+    "SuppressionReason",
     "WebhookCall",
+    "address_key",
     "contact_faults",
     "delivery_id",
     "is_address",
+    "new_suppression",
+    "normalise_address",
 ]

@@ -1,22 +1,33 @@
-"""What the gateway knows of how to reach a customer."""
+"""What the gateway knows of how to reach a customer, and what they agreed to."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 from zoneinfo import available_timezones
+
+SERVICE: Final = "service"
+"""The category of messages that need no consent."""
 
 # Deliberately simple: one @, no blanks or control characters, a dot-free local domain is allowed. Whether an
 # address exists only its server knows; what must never pass is anything that could break out of a header.
 _ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,64}@[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,255}")
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+_CATEGORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_ATTRIBUTE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 _LONGEST: Final = 256
+_MOST: Final = 50
+"""How many consents, and how many attributes, a contact may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """One customer of one organisation. Everything but the two identifiers may be unknown."""
+    """One customer of one organisation. Everything but the two identifiers may be unknown.
+
+    Given to a store it is what is to be changed: None, and a consent or an attribute that is not named, leave what
+    was known; an empty text makes it unknown.
+    """
 
     org_id: int
     customer_id: str
@@ -26,6 +37,10 @@ class Contact:
     """BCP 47 tag, such as ``en`` or ``ar-AE``."""
     time_zone: str | None = None
     """IANA name, such as ``Asia/Kolkata``."""
+    consents: Mapping[str, bool] = field(default_factory=dict)
+    """By category whether they agreed to its messages or objected; a category that is missing was never asked about."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Whatever else the brand knows, by name."""
 
 
 def is_address(text: str) -> bool:
@@ -35,20 +50,44 @@ def is_address(text: str) -> bool:
 
 def contact_faults(contact: Contact) -> Iterator[tuple[str, str]]:
     """Find what keeps a contact out of the directory: pairs of field name and description."""
-    if contact.org_id < 0:
-        yield "org_id", f"must not be negative, got {contact.org_id}"
+    if not 0 <= contact.org_id < 2**63:
+        yield "org_id", f"must not be negative, and fit 64 bits, got {contact.org_id}"
     if not contact.customer_id:
         yield "customer_id", "must not be empty"
     if len(contact.customer_id) > _LONGEST:
         yield "customer_id", f"must have at most {_LONGEST} characters, has {len(contact.customer_id)}"
-    if contact.email is not None and not is_address(contact.email):
+    if contact.email and not is_address(contact.email):
         yield "email", "is not an e-mail address such as member@example.com"
-    if contact.name is not None and len(contact.name) > _LONGEST:
+    if contact.name and len(contact.name) > _LONGEST:
         yield "name", f"must have at most {_LONGEST} characters, has {len(contact.name)}"
-    if contact.locale is not None and not _LOCALE.fullmatch(contact.locale):
+    if contact.locale and not _LOCALE.fullmatch(contact.locale):
         yield "locale", f"{contact.locale!r} is not a locale such as en or ar-AE"
-    if contact.time_zone is not None and contact.time_zone not in _zones():
+    if contact.time_zone and contact.time_zone not in _zones():
         yield "time_zone", f"{contact.time_zone!r} is not an IANA time zone such as Asia/Kolkata"
+    if contact.consents:
+        yield from _consent_faults(contact.consents)
+    if contact.attributes:
+        yield from _attribute_faults(contact.attributes)
+
+
+def _consent_faults(consents: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
+    if len(consents) > _MOST:
+        yield "consents", f"must be at most {_MOST}, are {len(consents)}"
+    for category in consents:
+        if not _CATEGORY.fullmatch(category):
+            yield f"consents.{category[:_LONGEST]}", "is not a category: up to 100 letters, digits, dots, dashes and _"
+        elif category == SERVICE:
+            yield f"consents.{category}", "needs no consent, so none can be given or refused"
+
+
+def _attribute_faults(attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if len(attributes) > _MOST:
+        yield "attributes", f"must be at most {_MOST}, are {len(attributes)}"
+    for name, value in attributes.items():
+        if not _ATTRIBUTE.fullmatch(name):
+            yield f"attributes.{name[:_LONGEST]!r}", "must have a name of 1 to 100 characters that can be printed"
+        if len(value) > _LONGEST:
+            yield f"attributes.{name[:_LONGEST]}", f"must have at most {_LONGEST} characters, has {len(value)}"
 
 
 @cache

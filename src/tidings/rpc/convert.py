@@ -6,11 +6,10 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tidings.errors import InvalidRequest, TidingsError
-from tidings.gateway.v1 import contact_service_pb2 as contacts_pb
 from tidings.gateway.v1 import delivery_service_pb2 as deliveries_pb
 from tidings.gateway.v1 import event_service_pb2 as events_pb
 from tidings.intake import Acknowledged, JsonResult, Published
-from tidings.model import ENDED, Attempt, Channel, Contact, Delivery, State
+from tidings.model import ENDED, Attempt, Channel, Delivery, State
 from tidings.store import EventSummary, RejectedBody
 
 STATES: Final[Mapping[State, deliveries_pb.DeliveryState.ValueType]] = {
@@ -61,30 +60,6 @@ def attempt_to_proto(attempt: Attempt) -> deliveries_pb.Attempt:
         outcome=attempt.outcome.value,
         status_code=attempt.status_code,
         detail=attempt.detail,
-    )
-
-
-def contact_from_proto(message: contacts_pb.Contact) -> Contact:
-    """Convert a contact; a field that was not sent is unknown."""
-    return Contact(
-        org_id=message.org_id,
-        customer_id=message.customer_id,
-        email=message.email or None,
-        name=message.name or None,
-        locale=message.locale or None,
-        time_zone=message.time_zone or None,
-    )
-
-
-def contact_to_proto(contact: Contact) -> contacts_pb.Contact:
-    """Convert a contact."""
-    return contacts_pb.Contact(
-        org_id=contact.org_id,
-        customer_id=contact.customer_id,
-        email=contact.email,
-        name=contact.name,
-        locale=contact.locale,
-        time_zone=contact.time_zone,
     )
 
 

@@ -21,10 +21,11 @@ from tidings.gateway.v1 import (
     rule_service_pb2,
     rule_service_pb2_grpc,
 )
+from tidings.rpc.contact_service import ContactService
 from tidings.rpc.delivery_service import DeliveryService
 from tidings.rpc.interceptors import GuardInterceptor
 from tidings.rpc.rule_service import RuleService
-from tidings.rpc.services import ContactService, EventService
+from tidings.rpc.services import EventService
 from tidings.rpc.settings import GrpcSettings
 from tidings.rpc.tls import server_credentials
 from tidings.store import Store
@@ -73,6 +74,7 @@ async def open_grpc_server(
     events: EventService,
     rules: RuleService,
     deliveries: DeliveryService,
+    contacts: ContactService,
     store: Store,
     keyring: Keyring | None = None,
 ) -> AsyncIterator[GrpcServer]:
@@ -88,7 +90,7 @@ async def open_grpc_server(
     )
     event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
     rule_service_pb2_grpc.add_RuleServiceServicer_to_server(rules, server)
-    contact_service_pb2_grpc.add_ContactServiceServicer_to_server(ContactService(store), server)
+    contact_service_pb2_grpc.add_ContactServiceServicer_to_server(contacts, server)
     delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(deliveries, server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

@@ -1,21 +1,16 @@
-"""The gRPC services. A handler converts, calls one use case, and converts back."""
+"""EventService. A handler converts, calls one use case, and converts back."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 
 from tidings.authoring import ExplainEvent
-from tidings.errors import FieldViolation, InvalidRequest, NotFound
-from tidings.gateway.v1 import contact_service_pb2 as contacts_pb
-from tidings.gateway.v1 import contact_service_pb2_grpc as contacts_grpc
+from tidings.errors import FieldViolation, InvalidRequest
 from tidings.gateway.v1 import event_service_pb2 as events_pb
 from tidings.intake import MAX_EVENTS, Publish, PublishJson, publish_stream
-from tidings.model import Contact, contact_faults
 from tidings.rpc.convert import (
     acknowledgements_to_proto,
-    contact_from_proto,
-    contact_to_proto,
     event_summary_to_proto,
     json_result_to_proto,
     published_to_proto,
@@ -28,8 +23,6 @@ from tidings.rpc.paging import page_size_of
 from tidings.store import EventFilter, Store
 
 Context = grpc.aio.ServicerContext[Any, Any]
-
-MAX_CONTACTS: Final = 1_000
 
 
 class EventService(EventQueries):
@@ -102,44 +95,3 @@ class EventService(EventQueries):
         return events_pb.ListRejectedBodiesResponse(
             bodies=[rejected_to_proto(each) for each in page.bodies], next_page_token=page.next_token
         )
-
-
-class ContactService(contacts_grpc.ContactServiceServicer):
-    """Keeps the contact directory."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def UpsertContacts(  # noqa: N802 (gRPC's name)
-        self,
-        request: contacts_pb.UpsertContactsRequest,
-        context: Context,  # noqa: ARG002 (gRPC's signature)
-    ) -> contacts_pb.UpsertContactsResponse:
-        """Store contacts, all or none."""
-        if len(request.contacts) > MAX_CONTACTS:
-            description = (
-                f"at most {MAX_CONTACTS} contacts fit one call, got {len(request.contacts)}; send several calls"
-            )
-            raise InvalidRequest([FieldViolation(field="contacts", description=description)])
-        contacts = [contact_from_proto(each) for each in request.contacts]
-        if violations := list(_violations(contacts)):
-            raise InvalidRequest(violations)
-        await self._store.upsert_contacts(contacts)
-        return contacts_pb.UpsertContactsResponse(upserted=len(contacts))
-
-    async def GetContact(  # noqa: N802 (gRPC's name)
-        self,
-        request: contacts_pb.GetContactRequest,
-        context: Context,  # noqa: ARG002 (gRPC's signature)
-    ) -> contacts_pb.GetContactResponse:
-        """Return one contact."""
-        contact = await self._store.get_contact(request.org_id, request.customer_id)
-        if contact is None:
-            raise NotFound("contact", f"{request.org_id}/{request.customer_id}")
-        return contacts_pb.GetContactResponse(contact=contact_to_proto(contact))
-
-
-def _violations(contacts: Sequence[Contact]) -> Iterator[FieldViolation]:
-    for position, contact in enumerate(contacts):
-        for field, description in contact_faults(contact):
-            yield FieldViolation(field=f"contacts[{position}].{field}", description=description)

@@ -7,6 +7,7 @@ and nothing else: no SQL and no driver's name leaves this package.
 from tidings.store.opening import open_store
 from tidings.store.port import (
     Backlog,
+    ContactPage,
     DeliveryChange,
     DeliveryFilter,
     DeliveryPage,
@@ -26,10 +27,13 @@ from tidings.store.port import (
     Settlement,
     Store,
     StoredEvent,
+    SuppressionFilter,
+    SuppressionPage,
 )
 
 __all__ = [
     "Backlog",
+    "ContactPage",
     "DeliveryChange",
     "DeliveryFilter",
     "DeliveryPage",
@@ -49,5 +53,7 @@ __all__ = [
     "Settlement",
     "Store",
     "StoredEvent",
+    "SuppressionFilter",
+    "SuppressionPage",
     "open_store",
 ]

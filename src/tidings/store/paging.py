@@ -59,6 +59,17 @@ def decode_place(token: str, listing: object) -> int | None:
     return None if position is None else position.created_at
 
 
+def encode_customer(org_id: int, customer_id: str, listing: object) -> str:
+    """Return the token of the page that follows a customer in a listing, told apart by its ``repr``."""
+    return encode_token(Position(created_at=org_id, id=customer_id), _as_filter(listing))
+
+
+def decode_customer(token: str, listing: object) -> tuple[int, str] | None:
+    """Return what ``encode_customer`` was given, None for an empty token; raise as ``decode_token``."""
+    position = decode_token(token, _as_filter(listing))
+    return None if position is None else (position.created_at, position.id)
+
+
 def _as_filter(listing: object) -> DeliveryFilter:
     return DeliveryFilter(rule_id=repr(listing))
 

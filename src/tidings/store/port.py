@@ -12,7 +12,18 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
-from tidings.model import Attempt, Cause, Channel, Contact, Delivery, PlannedDelivery, Recipient, State
+from tidings.model import (
+    Attempt,
+    Cause,
+    Channel,
+    Contact,
+    Delivery,
+    PlannedDelivery,
+    Recipient,
+    State,
+    Suppression,
+    SuppressionReason,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +224,32 @@ class RejectedPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContactPage:
+    """A page of contacts, in order of organisation and customer."""
+
+    contacts: tuple[Contact, ...]
+    next_token: str
+    """Empty on the last page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressionFilter:
+    """Which suppressions to list; every field that is set must hold."""
+
+    org_id: int | None = None
+    reason: SuppressionReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressionPage:
+    """A page of suppressions, the latest first."""
+
+    suppressions: tuple[Suppression, ...]
+    next_token: str
+    """Empty on the last page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
     """A rulebook as it was: enough to compile it again."""
 
@@ -310,10 +347,25 @@ class Store(Protocol):
         """Return a page, newest first; raise InvalidRequest for a token it did not give."""
 
     async def upsert_contacts(self, contacts: Sequence[Contact]) -> None:
-        """Add or replace contacts, all or none."""
+        """Add contacts or change what they name, all or none; see Contact for what is left as it was."""
 
     async def get_contact(self, org_id: int, customer_id: str) -> Contact | None:
         """Return one contact, or None."""
+
+    async def list_contacts(self, org_id: int | None, *, page_size: int, page_token: str) -> ContactPage:
+        """Return a page of one organisation's contacts, or of all; raise InvalidRequest for a token it did not give."""
+
+    async def suppress(self, suppressions: Sequence[Suppression]) -> None:
+        """Put addresses on the list, all or none; one that is there for the same reason has it anew."""
+
+    async def lift(self, org_id: int, address: str, *, reason: SuppressionReason | None) -> int:
+        """Take an address off the list, for one reason or for all; how many suppressions went."""
+
+    async def suppressions_of(self, org_id: int, address: str, *, now: int) -> tuple[Suppression, ...]:
+        """Return why an address, however it is written, must not be used at ``now``."""
+
+    async def list_suppressions(self, wanted: SuppressionFilter, *, page_size: int, page_token: str) -> SuppressionPage:
+        """Return a page, the latest first; raise InvalidRequest for a token it did not give."""
 
     async def save_revision(self, revision: Revision) -> None:
         """Keep a rulebook revision; one that is already there is left as it is."""

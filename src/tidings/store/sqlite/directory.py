@@ -1,21 +1,9 @@
-"""Writing contacts, rulebook revisions and endpoints' states, and proving that writing works."""
+"""Writing rulebook revisions and endpoints' states, and proving that writing works."""
 
 from collections.abc import Sequence
 
-from tidings.model import Contact
 from tidings.store.port import EndpointState, Revision
 from tidings.store.sqlite.driver import SQL, Connection, insert_rows
-
-
-def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Contact]]) -> list[None]:
-    """Add or replace the contacts of several calls; of two with one name the last counts."""
-    rows = [
-        (each.org_id, each.customer_id, each.email, each.name, each.locale, each.time_zone)
-        for request in requests
-        for each in request
-    ]
-    insert_rows(connection, "upsert_contacts", rows)
-    return [None] * len(requests)
 
 
 def save_revisions(connection: Connection, revisions: Sequence[Revision]) -> list[None]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from tidings.model import Attempt, Contact, Delivery, State
+from tidings.model import Attempt, Delivery, State
 from tidings.store.paging import Position, encode_token
 from tidings.store.port import Backlog, DeliveryFilter, DeliveryPage, EndpointState, Revision, StoredEvent
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of, value_of
@@ -48,10 +48,6 @@ class Reader:
     ) -> list[DeliveryPage]:
         """Return pages by filter, page size and where the page before ended."""
         return [_page(connection, *request) for request in requests]
-
-    def contacts(self, connection: Connection, names: Sequence[tuple[int, str]]) -> list[Contact | None]:
-        """Return contacts by organisation and customer id."""
-        return [_contact(connection, *name) for name in names]
 
     def revisions(self, connection: Connection, names: Sequence[str]) -> list[Revision | None]:
         """Return rulebook revisions by id."""
@@ -111,13 +107,6 @@ def _listing(wanted: DeliveryFilter) -> str:
     if wanted.states and wanted.states <= UNFINISHED:
         return "list_unfinished"
     return "list_all" if wanted.org_id is None else "list_by_org"
-
-
-def _contact(connection: Connection, org_id: int, customer_id: str) -> Contact | None:
-    row = connection.execute(SQL["get_contact"], {"org_id": org_id, "customer_id": customer_id}).fetchone()
-    if row is None:
-        return None
-    return Contact(org_id=row[0], customer_id=row[1], email=row[2], name=row[3], locale=row[4], time_zone=row[5])
 
 
 def _revision(connection: Connection, name: str) -> Revision | None:

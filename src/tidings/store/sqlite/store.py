@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import Final
 
 from tidings.errors import Overloaded
-from tidings.model import Attempt, Contact, Delivery, Recipient, State
-from tidings.store.paging import check_page_size, decode_place, decode_token
+from tidings.model import Attempt, Contact, Delivery, Recipient, State, Suppression, SuppressionReason
+from tidings.store.paging import check_page_size, decode_customer, decode_place, decode_token
 from tidings.store.port import (
     Backlog,
+    ContactPage,
     DeliveryChange,
     DeliveryFilter,
     DeliveryPage,
@@ -28,9 +29,12 @@ from tidings.store.port import (
     Revision,
     Settlement,
     StoredEvent,
+    SuppressionFilter,
+    SuppressionPage,
 )
 from tidings.store.sqlite.archive import NEWEST, Keeping, event_pages, keep_rejected, rejected_pages
-from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions, upsert_contacts
+from tidings.store.sqlite.contacts import contact_pages, contacts_named, upsert_contacts
+from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
 from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, trouble
 from tidings.store.sqlite.feed import Feed
 from tidings.store.sqlite.ids import EventIds
@@ -42,6 +46,7 @@ from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.reading import Reader
 from tidings.store.sqlite.recording import Recorder
 from tidings.store.sqlite.retention import Purger
+from tidings.store.sqlite.suppressions import Lifting, add_suppressions, lift, suppression_pages, suppressions_of
 
 _RETRY_AFTER: Final = 1.0
 """Seconds; a full queue is worked off in less."""
@@ -248,7 +253,32 @@ class SqliteStore:
 
     async def get_contact(self, org_id: int, customer_id: str) -> Contact | None:
         """See the port."""
-        return await self._lanes.look_up.run(self._reader.contacts, (org_id, customer_id))
+        return await self._lanes.look_up.run(contacts_named, (org_id, customer_id))
+
+    async def list_contacts(self, org_id: int | None, *, page_size: int, page_token: str) -> ContactPage:
+        """See the port."""
+        check_page_size(page_size)
+        after = decode_customer(page_token, (Contact, org_id))
+        return await self._lanes.survey.run(contact_pages, (org_id, page_size, after))
+
+    async def suppress(self, suppressions: Sequence[Suppression]) -> None:
+        """See the port; raises Overloaded when too much is waiting."""
+        self._admit(len(suppressions))
+        await self._lanes.write.run(add_suppressions, suppressions, weight=len(suppressions))
+
+    async def lift(self, org_id: int, address: str, *, reason: SuppressionReason | None) -> int:
+        """See the port."""
+        return await self._lanes.write.run(lift, Lifting(org_id=org_id, address=address, reason=reason))
+
+    async def suppressions_of(self, org_id: int, address: str, *, now: int) -> tuple[Suppression, ...]:
+        """See the port."""
+        return await self._lanes.look_up.run(suppressions_of, (org_id, address, now))
+
+    async def list_suppressions(self, wanted: SuppressionFilter, *, page_size: int, page_token: str) -> SuppressionPage:
+        """See the port."""
+        check_page_size(page_size)
+        before = decode_place(page_token, wanted) or NEWEST
+        return await self._lanes.survey.run(suppression_pages, (wanted, page_size, before))
 
     async def save_revision(self, revision: Revision) -> None:
         """See the port."""

@@ -1,0 +1,90 @@
+"""The directory of customers. What is made unknown is kept as an empty text or a null, and read as nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from tidings.model import Contact
+from tidings.store.paging import encode_customer
+from tidings.store.port import ContactPage
+from tidings.store.sqlite.driver import SQL, Connection, insert_rows
+
+_NOTHING = "{}"
+_FIRST, _LAST = -(2**63), 2**63 - 1
+
+
+def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Contact]]) -> list[None]:
+    """Add or change the contacts of several calls, one after the other."""
+    rows = [
+        (
+            each.org_id,
+            each.customer_id,
+            each.email,
+            each.name,
+            each.locale,
+            each.time_zone,
+            orjson.dumps(dict(each.consents)).decode() if each.consents else _NOTHING,
+            _patch(each.attributes) if each.attributes else _NOTHING,
+        )
+        for request in requests
+        for each in request
+    ]
+    insert_rows(connection, "upsert_contacts", rows)
+    return [None] * len(requests)
+
+
+def contacts_named(connection: Connection, names: Sequence[tuple[int, str]]) -> list[Contact | None]:
+    """Return contacts by organisation and customer id."""
+    return [_contact(connection, *name) for name in names]
+
+
+def contact_pages(
+    connection: Connection, requests: Sequence[tuple[int | None, int, tuple[int, str] | None]]
+) -> list[ContactPage]:
+    """Return pages by organisation, page size and where the page before ended."""
+    return [_page(connection, *request) for request in requests]
+
+
+def _contact(connection: Connection, org_id: int, customer_id: str) -> Contact | None:
+    row = connection.execute(SQL["get_contact"], {"org_id": org_id, "customer_id": customer_id}).fetchone()
+    return None if row is None else _read(row)
+
+
+def _page(connection: Connection, org_id: int | None, size: int, after: tuple[int, str] | None) -> ContactPage:
+    first, last = (_FIRST, _LAST) if org_id is None else (org_id, org_id)
+    last_org_id, last_customer_id = (first, "") if after is None else after
+    values = {
+        "org_id": last_org_id,
+        "customer_id": last_customer_id,
+        "last_org_id": last,
+        "limit": size + 1,
+    }
+    rows = connection.execute(SQL["list_contacts"], values).fetchall()
+    contacts = tuple(_read(row) for row in rows[:size])
+    end = contacts[-1] if len(rows) > size else None
+    token = "" if end is None else encode_customer(end.org_id, end.customer_id, (Contact, org_id))
+    return ContactPage(contacts=contacts, next_token=token)
+
+
+def _patch(attributes: Mapping[str, str]) -> str:
+    return orjson.dumps({name: value or None for name, value in attributes.items()}).decode()
+
+
+def _read(row: Sequence[Any]) -> Contact:
+    return Contact(
+        org_id=row[0],
+        customer_id=row[1],
+        email=row[2] or None,
+        name=row[3] or None,
+        locale=row[4] or None,
+        time_zone=row[5] or None,
+        consents=_loaded(row[6]),
+        attributes=_loaded(row[7]),
+    )
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    if text == _NOTHING:
+        return {}
+    return {name: value for name, value in orjson.loads(text).items() if value is not None}
