@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidings.channels import SmtpRuling, classify_http, classify_smtp, enhanced_code, parse_retry_after
-from tidings.channels.answers import LONGEST_DETAIL, LONGEST_WAIT_MS, http_outcome, shorten
+from tidings.channels.answers import LONGEST_DETAIL, LONGEST_WAIT_MS, http_outcome, is_bad_address, shorten
 from tidings.model import Accepted, Deferred, Gone, Outcome, Refused
 
 NOW = 1_700_000_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
@@ -135,3 +135,27 @@ def test_what_is_kept_of_an_answer_is_short_and_one_line(text: str) -> None:
 def test_secrets_and_signatures_are_not_kept() -> None:
     echoed = "bad signature v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= for whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     assert shorten(echoed) == "bad signature [redacted] for [redacted]"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "verb", "bad"),
+    [
+        (550, "5.1.1 no such user", "RCPT", True),
+        (550, "5.1.1 no such user", "DATA", True),
+        (553, "5.1.3 bad syntax", "RCPT", True),
+        (550, "5.2.1 mailbox disabled", "RCPT", True),
+        (550, "user unknown", "RCPT", True),
+        (550, "5.1.1 no such user", "MAIL", False),
+        (450, "4.1.1 greylisted", "RCPT", False),
+        (550, "4.1.1 confused", "RCPT", False),
+        (550, "5.7.1 listed as spam", "RCPT", False),
+        (550, "5.1.8 bad sender", "RCPT", False),
+        (552, "5.2.2 mailbox full", "RCPT", False),
+        (550, "relaying denied", "RCPT", False),
+        (550, "no thank you", "DATA", False),
+        (554, "blocked", "DATA", False),
+        (530, "5.1.1 log in first", "RCPT", False),
+    ],
+)
+def test_only_a_mailbox_that_is_not_there_is_a_bad_address(code: int, text: str, verb: str, bad: bool) -> None:  # noqa: FBT001
+    assert is_bad_address(code, text, verb=verb) is bad

@@ -100,7 +100,7 @@ async def test_one_refused_recipient_harms_no_other(*, pipelining: bool) -> None
     async with smtp_sink(pipelining=pipelining) as sink, channel_to(sink, connections=1) as channel:
         sink.script("RCPT", "550 5.1.1 no such user")
         outcomes = [await channel.send(an_email(delivery_id=f"dlv_{number}")) for number in range(2)]
-    refused = Refused(status_code=550, detail="bad-address: RCPT answered 550 5.1.1 no such user")
+    refused = Refused(status_code=550, detail="bad-address: RCPT answered 550 5.1.1 no such user", bad_address=True)
     assert (outcomes, sink.connections) == ([refused, ACCEPTED], 1)
     assert sink.verbs.count("RSET") == 1
 

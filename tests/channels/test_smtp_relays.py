@@ -83,7 +83,7 @@ async def test_a_relay_that_never_greets_leaves_time_for_the_next() -> None:
         (
             "RCPT",
             "550 5.1.1 no such user",
-            Refused(status_code=550, detail="bad-address: RCPT answered 550 5.1.1 no such user"),
+            Refused(status_code=550, detail="bad-address: RCPT answered 550 5.1.1 no such user", bad_address=True),
         ),
         ("RCPT", "450 greylisted", Deferred(status_code=450, detail="busy: RCPT answered 450 greylisted")),
         ("DATA", "452 4.3.1 full", Deferred(status_code=452, detail="relay: DATA answered 452 4.3.1 full")),

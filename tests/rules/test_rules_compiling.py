@@ -5,7 +5,7 @@
 import pytest
 
 from rules_kit import BRANDS, compiled, rule, sources
-from tidings.model import Endpoint, Rate, SecretRef
+from tidings.model import ConsentPolicy, Endpoint, Rate, SecretRef
 
 NOTIFY = "notify: [{webhook: {to: crm}}]"
 
@@ -335,9 +335,30 @@ rules:
                 "brands/all.yaml:6:16: error[unknown-time-zone]: there is no such time zone "
                 "(write an IANA name such as Asia/Kolkata)",
                 "brands/all.yaml:7:5: error[unknown-key]: unknown key 'org_id' (the keys here are address, alerts_to, "
-                "colours, endpoints, from, locale, logo, name, org, quiet_hours, time_zone, weight)",
+                "colours, consent, endpoints, from, locale, logo, name, org, quiet_hours, time_zone, weight)",
             ],
             id="zone outside",
+        ),
+        pytest.param(
+            GOOD_BRAND + "consent: {offers: perhaps, service: opt_in}",
+            ["brands/all.yaml:6:23: error[invalid-value]: this must be 'opt_in' or 'opt_out'"],
+            id="a consent that is none",
+        ),
+        pytest.param(
+            GOOD_BRAND + "consent: {service: opt_in}",
+            [
+                "brands/all.yaml:6:14: error[invalid-value]: messages of category service need no consent "
+                "(leave service out)"
+            ],
+            id="a consent that is not needed",
+        ),
+        pytest.param(
+            GOOD_BRAND + "consent: true",
+            [
+                "brands/all.yaml:6:14: error[wrong-type]: this must be opt_in, opt_out, or a mapping of categories "
+                "to one of them"
+            ],
+            id="a consent of another form",
         ),
     ],
 )
@@ -490,6 +511,19 @@ def test_a_rule_has_pauses_of_its_own() -> None:
     assert (problems, [each.retry for each in found.rules]) == ([], [(5_000, 120_000, 3_600_000)])
     found, _ = compiled(sources(rule(f"event: pointsIssued\n{NOTIFY}")))
     assert [each.retry for each in found.rules] == [None]
+
+
+@pytest.mark.parametrize(
+    ("line", "policy"),
+    [
+        ("", ConsentPolicy()),
+        ("consent: opt_out", ConsentPolicy(usual="opt_out")),
+        ("consent: {reminders: opt_out}", ConsentPolicy(by_category={"reminders": "opt_out"})),
+    ],
+)
+def test_a_brand_says_what_consent_its_messages_need(line: str, policy: ConsentPolicy) -> None:
+    found, problems = compiled(sources(None, brand(GOOD_BRAND + line)))
+    assert (problems, found.brands[1].consent) == ([], policy)
 
 
 def test_a_missing_secret_of_a_header_is_named_too() -> None:

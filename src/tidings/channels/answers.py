@@ -176,6 +176,10 @@ _SMTP_VERB_CATEGORY: Final[Mapping[tuple[str, int], str]] = {
     ("MAIL", 552): "too-large",
     ("DATA", 552): "too-large",
 }
+_BAD_ADDRESS: Final = "bad-address"
+_POLICY_WORDS: Final = re.compile(
+    r"relay|polic|spam|block|den(y|ied)|reject|reputation|listed|spf|dkim|dmarc|auth|sender|permi|access", re.IGNORECASE
+)
 _ENHANCED: Final = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?=\s|$)", re.ASCII)
 
 
@@ -209,9 +213,25 @@ def _category(code: int, enhanced: str | None, verb: str) -> str:
     return _SMTP_VERB_CATEGORY.get((verb, code), "rejected" if code // 100 == 5 else "busy")  # noqa: PLR2004  5yz
 
 
+def is_bad_address(code: int, text: str, *, verb: str = "") -> bool:
+    """Say whether an SMTP answer to ``verb`` means that there is no such mailbox, for good.
+
+    What says so is an enhanced code (5.1.x, 5.2.1), or for want of one a 550 to RCPT whose text does not speak of
+    policy: a relay that turns everybody away must not put everybody on the list. A sender's address is another matter.
+    """
+    enhanced = enhanced_code(text)
+    ruling = classify_smtp(code, enhanced, verb=verb)
+    if ruling.verdict is not Refused or ruling.category != _BAD_ADDRESS or verb == "MAIL":
+        return False
+    return not _POLICY_WORDS.search(text) if enhanced is None else enhanced.startswith("5")
+
+
 def smtp_outcome(code: int, text: str, *, verb: str) -> Outcome:
     """Turn an SMTP answer into an outcome; its detail reads ``category: VERB answered code text``."""
     ruling = classify_smtp(code, enhanced_code(text), verb=verb)
     if ruling.verdict is Accepted:
         return Accepted(status_code=code, detail=shorten(text))
-    return ruling.verdict(status_code=code, detail=shorten(f"{ruling.category}: {verb} answered {code} {text}"))
+    detail = shorten(f"{ruling.category}: {verb} answered {code} {text}")
+    if ruling.verdict is Refused:
+        return Refused(status_code=code, detail=detail, bad_address=is_bad_address(code, text, verb=verb))
+    return Deferred(status_code=code, detail=detail)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tidings.channels import EmailChannel, WebhookChannel
+from tidings.dispatch.permission import Permission
 from tidings.errors import NotFound
 from tidings.events.v1.event_pb2 import Event
 from tidings.model import Channel, Delivery, Email, Endpoint, Outcome, Refused
@@ -40,6 +41,7 @@ class Sender:
         self._email = email
         self._webhook = webhook
         self._clock = clock
+        self._permission = Permission(store=store, rulebooks=rulebooks, clock=clock)
 
     async def send(self, leased: Leased, endpoint: Endpoint | None) -> Sent | Unreachable:
         """Compose and send.
@@ -65,7 +67,11 @@ class Sender:
         rule = rulebook.rules.rule(delivery.rule_id)
         retry = None if rule is None else rule.retry
         if isinstance(message, Email):
-            return Sent(await self._email.send(message), retry=retry)
+            if (stopped := await self._permission.stop(delivery, rulebook, contact, message)) is not None:
+                return stopped
+            outcome = await self._email.send(message)
+            await self._permission.learn(delivery, message, outcome)
+            return Sent(outcome, retry=retry)
         if endpoint is not None and message.endpoint is not endpoint:
             message = replace(message, endpoint=endpoint)
         return Sent(await self._webhook.send(message, now=self._clock()), message.endpoint, retry)

@@ -3,7 +3,7 @@
 Times are epoch milliseconds as ``int`` throughout: they compare, store and travel without a zone.
 """
 
-from tidings.model.brand import Brand, Colours, Endpoint, QuietHours, Rate, SecretRef, Secrets
+from tidings.model.brand import Brand, Colours, ConsentPolicy, Endpoint, QuietHours, Rate, SecretRef, Secrets
 from tidings.model.contact import SERVICE, Contact, contact_faults, is_address
 from tidings.model.delivery import (
     ENDED,
@@ -41,6 +41,7 @@ __all__ = [
     "Cause",
     "Channel",
     "Colours",
+    "ConsentPolicy",
     "Contact",
     "Deferred",
     "Delivery",

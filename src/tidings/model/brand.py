@@ -6,6 +6,8 @@ from datetime import time
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
+from tidings.model.contact import SERVICE
+
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
@@ -72,6 +74,25 @@ class QuietHours:
     end: time
 
 
+Consent = Literal["opt_in", "opt_out"]
+"""Whether a message needs that its reader agreed to its category, or only that they did not object to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentPolicy:
+    """What a brand's messages need of their readers."""
+
+    usual: Consent = "opt_in"
+    """For categories that are not named."""
+    by_category: Mapping[str, Consent] = field(default_factory=dict)
+
+    def allows(self, category: str, consents: Mapping[str, bool]) -> bool:
+        """Say whether a reader who said this may be sent a message of a category; one of service always may."""
+        if category == SERVICE:
+            return True
+        return consents.get(category, self.by_category.get(category, self.usual) == "opt_out")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colours:
     """A brand's colours, each ``#rrggbb``: large areas and buttons, text, what surrounds a message, links."""
@@ -102,6 +123,7 @@ class Brand:
     colours: Colours = Colours()
     address: str | None = None
     """Postal, for the foot of messages."""
+    consent: ConsentPolicy = field(default_factory=ConsentPolicy)
 
     def endpoint(self, name: str) -> Endpoint | None:
         """Return the endpoint of that name, or None."""

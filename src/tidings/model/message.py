@@ -60,6 +60,8 @@ class Refused:
 
     status_code: int = 0
     detail: str = ""
+    bad_address: bool = False
+    """Whether the far side says that there is no such mailbox, so that no other message would arrive there either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

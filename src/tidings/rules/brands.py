@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from tidings.documents import Document, Path, Report, validate
-from tidings.model import Brand, Colours, Endpoint, QuietHours, SecretRef, Secrets, Severity
+from tidings.model import Brand, Colours, ConsentPolicy, Endpoint, QuietHours, SecretRef, Secrets, Severity
 from tidings.rules.forms import is_reference, read_clock_time, read_pauses, read_rate, read_zone
 from tidings.rules.shapes import BrandsFile, BrandShape, ColoursShape, EndpointShape, QuietHoursShape
 
@@ -134,12 +134,19 @@ def _build(shape: BrandShape) -> Brand:
         logo=shape.logo,
         colours=_colours(shape.colours),
         address=shape.address,
+        consent=_consent(shape.consent),
     )
 
 
 def _colours(shape: ColoursShape | None) -> Colours:
     given = shape.model_dump(exclude_none=True) if shape else {}
     return Colours(**{"link": given["primary"], **given} if "primary" in given else given)
+
+
+def _consent(shape: str | Mapping[str, Literal["opt_in", "opt_out"]]) -> ConsentPolicy:
+    if isinstance(shape, str):
+        return ConsentPolicy(usual="opt_out" if shape == "opt_out" else "opt_in")
+    return ConsentPolicy(by_category=MappingProxyType(dict(shape)))
 
 
 def _quiet_hours(shape: QuietHoursShape | None) -> QuietHours | None:

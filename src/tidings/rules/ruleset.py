@@ -26,6 +26,11 @@ class EmailAction:
     """``customer``, ``brand``, a literal address, or where the addresses stand in the event."""
     template: str
 
+    @property
+    def asks_consent(self) -> bool:
+        """Whether its reader is somebody the event concerns: not the brand, and nobody the rule itself names."""
+        return not isinstance(self.to, str) or self.to == "customer"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookAction:

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tidings.documents import did_you_mean
+from tidings.model import SERVICE
 from tidings.rules.forms import (
     address,
     clock_time,
@@ -42,6 +43,8 @@ from tidings.rules.forms import (
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _TYPE: Final = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
+
+_Consent = Literal["opt_in", "opt_out"]
 
 _Item = TypeVar("_Item")
 
@@ -84,6 +87,15 @@ def _email_recipient(text: str) -> str:
         return text
     hint = did_you_mean(text, ("customer", "brand")) or "write customer, brand, name@example.com or {path: JMESPath}"
     raise PydanticCustomError("invalid-address", "this is not a recipient", {"hint": hint})
+
+
+def _needs_consent(policies: dict[str, _Consent]) -> dict[str, _Consent]:
+    if SERVICE in policies:
+        raise PydanticCustomError("invalid-value", "messages of category service need no consent", {"hint": _LEAVE_OUT})
+    return policies
+
+
+_LEAVE_OUT: Final = "leave service out"
 
 
 def _kind(value: Any) -> str | None:
@@ -218,7 +230,7 @@ class RuleShape(Shape):
     mode: Literal["live", "shadow", "off"] = Field(
         default="live", description="live sends; shadow decides and records, but sends nothing; off does nothing."
     )
-    category: Name = Field(default="service", description="Consent category; service is transactional.")
+    category: Name = Field(default=SERVICE, description="Consent category; service is transactional.")
     expires_at: Expression | None = Field(
         default=None, description="JMESPath of the time after which nothing is sent; a date means its end."
     )
@@ -304,6 +316,19 @@ class BrandShape(Shape):
     colours: ColoursShape | None = Field(default=None, description="Colours of messages: brand.colours in templates.")
     address: Text | None = Field(
         default=None, description="Postal address for the foot of messages: brand.address in templates."
+    )
+    consent: Annotated[
+        Annotated[_Consent, Tag("text")]
+        | Annotated[dict[Name, _Consent], AfterValidator(_needs_consent), Tag("mapping")],
+        Discriminator(
+            _kind,
+            custom_error_type="wrong-type",
+            custom_error_message="this must be opt_in, opt_out, or a mapping of categories to one of them",
+        ),
+    ] = Field(
+        default="opt_in",
+        description="Whether e-mails to customers need their consent (opt_in) or only that they did not object "
+        "(opt_out), for every category but service; or a mapping by category, where one not named is opt_in.",
     )
 
 
