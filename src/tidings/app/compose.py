@@ -12,13 +12,13 @@ from tidings.channels import open_email_channel, open_webhook_channel
 from tidings.config import Settings, read_secret
 from tidings.dispatch import Dispatcher, EndpointsByHand, keep_retention
 from tidings.errors import InvalidConfiguration
-from tidings.intake import KeepingPolicy, Publish, PublishJson, TakeVendorBody, system_clock
+from tidings.intake import KeepingPolicy, Publish, PublishJson, TakeBounce, TakeVendorBody, system_clock
 from tidings.model import Endpoint
 from tidings.rpc import ContactService, DeliveryService, EventService, GrpcServer, RuleService, open_grpc_server
 from tidings.rulebook import ReadPast, Rulebook, Rulebooks, alerts, endpoint_disabled, load, pack, unpack
 from tidings.store import Revision, Store, open_store
 from tidings.telemetry import Metrics
-from tidings.web import IntakeSettings, StatusPages, VendorIntake, open_http_server
+from tidings.web import BounceIntake, IntakeSettings, StatusPages, VendorIntake, open_http_server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         rules = _rule_service(rulebooks, reloader)
         by_hand = EndpointsByHand(dispatcher.endpoints, rulebooks=rulebooks, store=store, clock=system_clock)
         deliveries = DeliveryService(store, endpoints=by_hand, clock=system_clock)
-        contacts = ContactService(store, clock=system_clock)
+        take_bounce = TakeBounce(store, clock=system_clock)
+        contacts = ContactService(store, take_bounce, clock=system_clock)
         grpc = await closing.enter_async_context(
             open_grpc_server(
                 settings.grpc,
@@ -123,7 +124,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             clock=system_clock,
             keyring=keyring,
         )
-        routes = [*status.routes(), *_vendor_intake(settings.intake, publish, store).routes()]
+        bounces = BounceIntake(settings.intake.bounce, take=take_bounce, secrets=read_secret)
+        routes = [*status.routes(), *_vendor_intake(settings.intake, publish, store).routes(), *bounces.routes()]
         http_port = await closing.enter_async_context(
             open_http_server(settings.http, routes, max_body_bytes=settings.intake.max_body_bytes)
         )

@@ -15,6 +15,7 @@ from tidings.channels.answers import (
     enhanced_code,
     parse_retry_after,
 )
+from tidings.channels.bounces import MOST_READ, BounceKind, BounceReport, read_bounce
 from tidings.channels.http_addresses import Resolve, system_resolve
 from tidings.channels.mailbox import Mailbox
 from tidings.channels.opening import open_email_channel, open_webhook_channel
@@ -23,6 +24,9 @@ from tidings.channels.settings import DkimKey, DomainLimits, Duration, EmailSett
 from tidings.channels.signature import decode_secret, sign, verify
 
 __all__ = [
+    "MOST_READ",
+    "BounceKind",
+    "BounceReport",
     "DkimKey",
     "DomainLimits",
     "Duration",
@@ -41,6 +45,7 @@ __all__ = [
     "open_webhook_channel",
     "parse_duration",
     "parse_retry_after",
+    "read_bounce",
     "sign",
     "system_resolve",
     "verify",

@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "contacts": "contacts:contacts",
     "keys": "keys:keys",
     "suppressions": "suppressions:suppressions",
+    "bounces": "bounces:bounces",
 }
 """Where each command is: the module in this package, and the function or the group of commands in it."""
 

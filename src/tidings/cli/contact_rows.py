@@ -6,10 +6,11 @@ unknown, save a consent's, which it leaves; in JSON lines a key that is missing 
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tidings.gateway.v1 import contact_service_pb2 as pb
 from tidings.model import Contact, contact_faults
 
 REQUIRED: Final = ("org", "customer_id", "email")
@@ -36,7 +37,7 @@ class Row:
     """One row: where it begins, from 1, and the contact it holds, or what is wrong with it."""
 
     line: int
-    content: Contact | str
+    content: pb.Contact | str
 
 
 def read_csv(lines: Iterator[str]) -> Iterator[Row]:
@@ -64,7 +65,7 @@ def read_json_lines(lines: Iterator[str]) -> Iterator[Row]:
             yield Row(line, _checked(_from_json, text))
 
 
-def columns_of(contacts: Iterator[Contact]) -> list[str]:
+def columns_of(contacts: Iterable[pb.Contact]) -> list[str]:
     """Return the columns that it takes to write these contacts as CSV."""
     consents: set[str] = set()
     attributes: set[str] = set()
@@ -75,16 +76,17 @@ def columns_of(contacts: Iterator[Contact]) -> list[str]:
     return [*REQUIRED, *OPTIONAL, *further]
 
 
-def cells_of(contact: Contact, columns: Sequence[str]) -> list[str]:
+def cells_of(contact: pb.Contact, columns: Sequence[str]) -> list[str]:
     """Return a contact's row under these columns."""
     return [_cell(contact, column) for column in columns]
 
 
-def json_of(contact: Contact) -> dict[str, Any]:
+def json_of(contact: pb.Contact) -> dict[str, Any]:
     """Return a contact as a line of JSON has it: without what is not known."""
     fields: dict[str, Any] = {"org": contact.org_id, "customer_id": contact.customer_id}
-    fields |= {name: getattr(contact, name) for name in (*_TEXTS, "consents", "attributes")}
-    return {name: value for name, value in fields.items() if value not in (None, {})}
+    fields |= {name: getattr(contact, name) for name in _TEXTS}
+    fields |= {"consents": dict(contact.consents), "attributes": dict(contact.attributes)}
+    return {name: value for name, value in fields.items() if value not in ("", {})}
 
 
 def _check_header(columns: Sequence[str]) -> None:
@@ -105,12 +107,25 @@ def _is_further(column: str) -> bool:
     return column.startswith((_CONSENT, _ATTRIBUTE)) and not column.endswith((_CONSENT, _ATTRIBUTE))
 
 
-def _checked(build: Callable[..., Contact], *given: Any) -> Contact | str:
+def _checked(build: Callable[..., Contact], *given: Any) -> pb.Contact | str:
     try:
         contact = build(*given)
     except _Unusable as error:
         return str(error)
-    return "; ".join(f"{field}: {text}" for field, text in contact_faults(contact)) or contact
+    return "; ".join(f"{field}: {text}" for field, text in contact_faults(contact)) or _message(contact)
+
+
+def _message(contact: Contact) -> pb.Contact:
+    return pb.Contact(
+        org_id=contact.org_id,
+        customer_id=contact.customer_id,
+        email=contact.email,
+        name=contact.name,
+        locale=contact.locale,
+        time_zone=contact.time_zone,
+        consents=contact.consents,
+        attributes=contact.attributes,
+    )
 
 
 def _from_cells(columns: Sequence[str], values: Sequence[str]) -> Contact:
@@ -201,12 +216,12 @@ def _mapping(given: Mapping[str, Any], name: str, kind: type) -> dict[str, Any]:
     return value
 
 
-def _cell(contact: Contact, column: str) -> str:
+def _cell(contact: pb.Contact, column: str) -> str:
     if column == "org":
         return str(contact.org_id)
     if column.startswith(_CONSENT):
-        agreed = contact.consents.get(column.removeprefix(_CONSENT))
-        return "" if agreed is None else "yes" if agreed else "no"
+        category = column.removeprefix(_CONSENT)
+        return "" if category not in contact.consents else "yes" if contact.consents[category] else "no"
     if column.startswith(_ATTRIBUTE):
         return contact.attributes.get(column.removeprefix(_ATTRIBUTE), "")
-    return getattr(contact, column) or ""
+    return str(getattr(contact, column))

@@ -5,7 +5,7 @@ import csv
 import enum
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -30,8 +30,6 @@ from tidings.cli.terminal import (
 )
 from tidings.gateway.v1 import contact_service_pb2 as pb
 from tidings.gateway.v1.contact_service_pb2_grpc import ContactServiceStub
-from tidings.model import Contact
-from tidings.rpc.contact_convert import contact_from_proto, contact_to_proto
 
 if TYPE_CHECKING:  # the stub's type for an asynchronous channel exists in the generated stubs only
     from tidings.gateway.v1.contact_service_pb2_grpc import ContactServiceAsyncStub
@@ -128,7 +126,7 @@ async def _import(rows: Iterator[Row], to: str, step: Step) -> tuple[int, int]:
     async with gateway_channel(to) as channel:
         stub = ContactServiceStub(channel)
         while batch := list(islice(rows, _BATCH)):
-            good = [contact_to_proto(each) for each in _usable(batch)]
+            good = list(_usable(batch))
             if under_way is not None:
                 await under_way
             under_way = asyncio.create_task(_upsert(stub, good)) if good else None
@@ -141,7 +139,7 @@ async def _import(rows: Iterator[Row], to: str, step: Step) -> tuple[int, int]:
     return kept, bad
 
 
-def _usable(batch: list[Row]) -> Iterator[Contact]:
+def _usable(batch: list[Row]) -> Iterator[pb.Contact]:
     """Yield the contacts of rows that hold one, and report the others."""
     for row in batch:
         if isinstance(row.content, str):
@@ -154,10 +152,10 @@ async def _upsert(stub: "ContactServiceAsyncStub", good: list[pb.Contact]) -> No
     await patiently(lambda: stub.UpsertContacts(pb.UpsertContactsRequest(contacts=good)))
 
 
-async def _get(to: str, org: int, customer_id: str) -> Contact:
+async def _get(to: str, org: int, customer_id: str) -> pb.Contact:
     async with gateway_channel(to) as channel:
         answer = await ContactServiceStub(channel).GetContact(pb.GetContactRequest(org_id=org, customer_id=customer_id))
-    return contact_from_proto(answer.contact)
+    return answer.contact
 
 
 async def _export_lines(to: str, org: int | None, step: Step) -> None:
@@ -170,8 +168,8 @@ async def _export_csv(to: str, org: int | None, step: Step) -> None:
     """Go through the directory twice: only at its end is it known which columns it takes."""
     columns: dict[str, None] = {}
     async for page in _pages(to, org):
-        columns.update(dict.fromkeys(columns_of(iter(page))))
-    ordered = list(columns) or columns_of(iter(()))
+        columns.update(dict.fromkeys(columns_of(page)))
+    ordered = list(columns) or columns_of(())
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(ordered)
     async for page in _pages(to, org):
@@ -179,14 +177,14 @@ async def _export_csv(to: str, org: int | None, step: Step) -> None:
         step(len(page))
 
 
-async def _pages(to: str, org: int | None) -> AsyncIterator[list[Contact]]:
+async def _pages(to: str, org: int | None) -> AsyncIterator[Sequence[pb.Contact]]:
     token = ""
     async with gateway_channel(to) as channel:
         stub = ContactServiceStub(channel)
         while True:
             request = pb.ListContactsRequest(org_id=org, page_size=_PAGE, page_token=token)
             answer = await stub.ListContacts(request)
-            yield [contact_from_proto(each) for each in answer.contacts]
+            yield answer.contacts
             token = answer.next_page_token
             if not token:
                 return

@@ -3,6 +3,7 @@
 Intake and dispatch meet only in the store.
 """
 
+from tidings.intake.bounces import BounceAnswer, BounceVerdict, TakeBounce
 from tidings.intake.json_bodies import MAX_EVENTS, JsonAnswer, JsonResult, PublishJson
 from tidings.intake.publish import Clock, Publish, Published, system_clock
 from tidings.intake.streaming import Acknowledged, publish_stream
@@ -11,6 +12,8 @@ from tidings.intake.vendor_bodies import KeepingPolicy, TakeVendorBody, is_refus
 __all__ = [
     "MAX_EVENTS",
     "Acknowledged",
+    "BounceAnswer",
+    "BounceVerdict",
     "Clock",
     "JsonAnswer",
     "JsonResult",
@@ -18,6 +21,7 @@ __all__ = [
     "Publish",
     "PublishJson",
     "Published",
+    "TakeBounce",
     "TakeVendorBody",
     "is_refused_whole",
     "publish_stream",

@@ -5,6 +5,7 @@ from typing import Final
 
 from tidings.errors import FieldViolation, InvalidRequest
 from tidings.gateway.v1 import contact_service_pb2 as pb
+from tidings.intake import BounceAnswer
 from tidings.model import Contact, Suppression, SuppressionReason
 from tidings.rpc.convert import timestamp
 
@@ -51,6 +52,16 @@ def suppression_to_proto(suppression: Suppression) -> pb.Suppression:
         detail=suppression.detail,
         created_at=timestamp(suppression.created_at),
         expires_at=None if suppression.expires_at is None else timestamp(suppression.expires_at),
+    )
+
+
+def bounce_to_proto(answer: BounceAnswer) -> pb.ReportBounceResponse:
+    """Convert the answer to a message that came back."""
+    return pb.ReportBounceResponse(
+        verdict=pb.BounceVerdict.Value(f"BOUNCE_VERDICT_{answer.verdict.name}"),
+        explanation=answer.explanation,
+        delivery_id="" if answer.delivery is None else answer.delivery.id,
+        org_id=None if answer.delivery is None else answer.delivery.org_id,
     )
 
 

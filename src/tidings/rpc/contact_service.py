@@ -8,8 +8,10 @@ import grpc
 from tidings.errors import FieldViolation, InvalidRequest, NotFound
 from tidings.gateway.v1 import contact_service_pb2 as pb
 from tidings.gateway.v1 import contact_service_pb2_grpc as pb_grpc
+from tidings.intake import TakeBounce
 from tidings.model import Contact, SuppressionReason, contact_faults, is_address, new_suppression
 from tidings.rpc.contact_convert import (
+    bounce_to_proto,
     contact_from_proto,
     contact_to_proto,
     reason_from_proto,
@@ -27,8 +29,9 @@ _LONGEST_DETAIL: Final = 500
 class ContactService(pb_grpc.ContactServiceServicer):
     """Keeps the contact directory and the list of suppressed addresses."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store, take_bounce: TakeBounce, *, clock: Callable[[], int]) -> None:
         self._store = store
+        self._take_bounce = take_bounce
         self._clock = clock
 
     async def UpsertContacts(  # noqa: N802 (gRPC's name)
@@ -138,6 +141,14 @@ class ContactService(pb_grpc.ContactServiceServicer):
         if not removed:
             raise NotFound("suppression", f"{request.org_id}/{request.address}")
         return pb.RemoveSuppressionResponse(removed=removed)
+
+    async def ReportBounce(  # noqa: N802 (gRPC's name)
+        self,
+        request: pb.ReportBounceRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> pb.ReportBounceResponse:
+        """Take a message that came back."""
+        return bounce_to_proto(await self._take_bounce(request.message))
 
 
 def _violations(contacts: Sequence[Contact]) -> Iterator[FieldViolation]:

@@ -6,7 +6,7 @@ business, what a template means ``tidings.render``'s.
 
 from tidings.rulebook.book import Rulebook
 from tidings.rulebook.checking import check
-from tidings.rulebook.compose import ComposeFailed, Unreachable, compose
+from tidings.rulebook.compose import ComposeFailed, Unreachable, compose, recipient_address
 from tidings.rulebook.history import ReadPast, Rulebooks
 from tidings.rulebook.load import (
     InvalidRulebook,
@@ -33,6 +33,7 @@ __all__ = [
     "load",
     "pack",
     "read_folder",
+    "recipient_address",
     "revision_of",
     "rulebook_files",
     "unpack",

@@ -56,6 +56,11 @@ def compose(
     return _email(rulebook, action, brand, delivery, event, contact)
 
 
+def recipient_address(delivery: Delivery, event: Event, contact: Contact | None) -> str | Unreachable:
+    """Return the address that an e-mail would go to: its own, the directory's, or the one the event carries."""
+    return _address(delivery, native_view(event), contact)
+
+
 def _webhook(rulebook: Rulebook, action: WebhookAction, brand: Brand, delivery: Delivery, event: Event) -> WebhookCall:
     endpoint = brand.endpoint(delivery.recipient.name)
     if endpoint is None:

@@ -1,11 +1,14 @@
 """The HTTP face. Handlers convert and call; no rule and no driver lives here."""
 
+from tidings.web.bounces import BounceIntake
 from tidings.web.intake import VendorIntake
 from tidings.web.server import open_http_server
-from tidings.web.settings import CapillarySettings, HttpSettings, IntakeSettings, K42Settings
+from tidings.web.settings import BounceSettings, CapillarySettings, HttpSettings, IntakeSettings, K42Settings
 from tidings.web.status import StatusPages
 
 __all__ = [
+    "BounceIntake",
+    "BounceSettings",
     "CapillarySettings",
     "HttpSettings",
     "IntakeSettings",

@@ -8,7 +8,7 @@ batch is 200 too, with a result for each event, and the body is kept for inspect
 import hashlib
 import hmac
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +17,7 @@ from tidings.errors import FieldViolation, InvalidRequest, Overloaded, StoreUnav
 from tidings.intake import JsonAnswer, JsonResult, Published, TakeVendorBody, is_refused_whole
 from tidings.model import SecretRef, Secrets
 from tidings.telemetry import events, get_logger
-from tidings.web.settings import CapillarySettings, IntakeSettings, K42Settings
+from tidings.web.settings import IntakeSettings, K42Settings
 
 log = get_logger()
 
@@ -36,15 +36,15 @@ class VendorIntake:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes to serve; a vendor that is not configured has none."""
-        routes = [web.post("/intake/capillary", _answering(self.capillary))]
+        routes = [web.post("/intake/capillary", answering(self.capillary))]
         if self._settings.k42 is not None:
-            routes.append(web.post("/intake/k42", _answering(self.k42)))
+            routes.append(web.post("/intake/k42", answering(self.k42)))
         return routes
 
     async def capillary(self, request: web.Request) -> web.Response:
         """Take one event or a list; the organisation is in each event."""
-        if not self._has_headers(request, self._settings.capillary):
-            return _refusal(401, "UNAUTHENTICATED", "a configured header is missing or has another value")
+        if not has_headers(request, self._settings.capillary.headers, self._secrets):
+            return refusal(401, "UNAUTHENTICATED", "a configured header is missing or has another value")
         answer = await self._take(await request.read(), intake="capillary")
         return _answer(answer, status=400 if is_refused_whole(answer) else 200)
 
@@ -55,19 +55,8 @@ class VendorIntake:
             raise web.HTTPNotFound
         body = await request.read()
         if not self._is_signed(body, request.headers.get("x-k42-signature", ""), settings):
-            return _refusal(401, "UNAUTHENTICATED", "x-k42-signature is missing or does not fit callback URL and body")
+            return refusal(401, "UNAUTHENTICATED", "x-k42-signature is missing or does not fit callback URL and body")
         return _answer(await self._take(body, intake="k42", org_id=settings.org), status=200)
-
-    def _has_headers(self, request: web.Request, settings: CapillarySettings) -> bool:
-        """Compare every configured header in constant time; a secret that is missing lets nobody in."""
-        fits = True
-        for name, reference in settings.headers.items():
-            wanted = self._secrets(SecretRef.parse(reference))
-            given = request.headers.get(name, "")
-            fits &= wanted is not None and hmac.compare_digest(
-                given.encode("utf-8", "surrogateescape"), wanted.encode()
-            )
-        return fits
 
     def _is_signed(self, body: bytes, signature: str, settings: K42Settings) -> bool:
         secret = self._secrets(SecretRef.parse(settings.secret))
@@ -77,21 +66,31 @@ class VendorIntake:
         return hmac.compare_digest(signature.encode("utf-8", "surrogateescape"), expected.encode())
 
 
-def _answering(handle: Handler) -> Handler:
+def has_headers(request: web.Request, headers: Mapping[str, str], secrets: Secrets) -> bool:
+    """Compare every configured header in constant time; a secret that is missing lets nobody in."""
+    fits = True
+    for name, reference in headers.items():
+        wanted = secrets(SecretRef.parse(reference))
+        given = request.headers.get(name, "")
+        fits &= wanted is not None and hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+    return fits
+
+
+def answering(handle: Handler) -> Handler:
     """Give our errors the statuses that make a vendor do the right thing next."""
 
     async def answering(request: web.Request) -> web.Response:
         try:
             return await handle(request)
         except web.HTTPRequestEntityTooLarge as error:
-            return _refusal(413, "BODY_TOO_LARGE", error.text or "the body is too large; send fewer events at once")
+            return refusal(413, "BODY_TOO_LARGE", error.text or "the body is too large; send fewer events at once")
         except InvalidRequest as error:
             log.info(events.EVENT_REFUSED, intake=request.path, fields=[each.field for each in error.violations])
-            return _refusal(400, error.reason, str(error), error.violations)
+            return refusal(400, error.reason, str(error), error.violations)
         except Overloaded as error:
-            return _refusal(429, error.reason, str(error), retry_after=math.ceil(error.retry_after))
+            return refusal(429, error.reason, str(error), retry_after=math.ceil(error.retry_after))
         except StoreUnavailable as error:
-            return _refusal(503, error.reason, str(error), retry_after=_STORE_RETRY_SECONDS)
+            return refusal(503, error.reason, str(error), retry_after=_STORE_RETRY_SECONDS)
 
     return answering
 
@@ -113,9 +112,10 @@ def _error(error: TidingsError) -> dict[str, Any]:
     return {"reason": error.reason, "message": str(error), "fields": fields}
 
 
-def _refusal(
+def refusal(
     status: int, reason: str, message: str, violations: Sequence[FieldViolation] = (), *, retry_after: int | None = None
 ) -> web.Response:
+    """Say no, and why, as every intake does."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     fields = [{"field": each.field, "description": each.description} for each in violations]
     return web.json_response({"reason": reason, "message": message, "fields": fields}, status=status, headers=headers)

@@ -50,6 +50,15 @@ class K42Settings(BaseModel):
     """The callback URL exactly as it was registered with the network; it is part of what is signed."""
 
 
+class BounceSettings(BaseModel):
+    """How whoever posts the messages that came back shows that they may."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    headers: dict[str, SecretReference] = Field(min_length=1)
+    """Static headers that every post must carry, each with a secret as its value."""
+
+
 class IntakeSettings(BaseModel):
     """The ``intake`` section: the vendors' webhooks."""
 
@@ -59,6 +68,9 @@ class IntakeSettings(BaseModel):
 
     k42: K42Settings | None = None
     """Absent: the card-linked network's intake is closed."""
+
+    bounce: BounceSettings | None = None
+    """Absent: the intake of notifications and abuse reports is closed."""
 
     max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """The largest body taken, bytes."""
