@@ -2,8 +2,9 @@
 
 from dispatch_kit import ORG, all_in, dispatching, open_desk
 from rules_kit import BRANDS, rule
-from tidings.model import Contact, Source, State, SuppressionReason, new_suppression
+from tidings.model import Cause, Contact, Source, State, SuppressionReason, new_suppression
 from tidings.rulebook import Rulebook, load
+from tidings.store import Intervention, Person
 
 OFFER = rule("event: pointsExpiryReminder\ncategory: offers\nnotify:\n  - email: {to: customer, template: offer}")
 ADDRESS = "ada@example.com"
@@ -55,3 +56,17 @@ async def test_who_was_never_asked_has_not_agreed() -> None:
         async with dispatching(desk):
             await all_in(desk, State.SUPPRESSED, names)
         assert (await desk.delivery(names[0]))[0].reason == "customer 5 has not agreed to messages of category offers"
+
+
+async def test_what_lost_its_event_is_not_sent_as_something_empty() -> None:
+    async with open_desk(offers()) as desk:
+        await desk.store.upsert_contacts([saying(agreed=False)])
+        names = await desk.publish(1)
+        async with dispatching(desk):
+            await all_in(desk, State.SUPPRESSED, names)
+        await desk.store.erase(Person(org_id=ORG, customer_id="4711"), now=desk.clock())
+        again = Intervention(cause=Cause.REQUEUED, reason="by hand", now=desk.clock())
+        assert await desk.store.intervene(names, again) == [State.WAITING]
+        async with dispatching(desk):
+            await all_in(desk, State.DEAD, names)
+        assert (await desk.delivery(names[0]))[0].reason == "what its event said was erased"

@@ -106,6 +106,7 @@ COMMANDS = (
     "contacts import",
     "contacts export",
     "contacts show",
+    "contacts erase",
     "suppressions list",
     "suppressions add",
     "suppressions remove",

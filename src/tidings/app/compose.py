@@ -12,7 +12,7 @@ from tidings.channels import open_email_channel, open_webhook_channel
 from tidings.config import Settings, read_secret
 from tidings.dispatch import Dispatcher, EndpointsByHand, keep_retention
 from tidings.errors import InvalidConfiguration
-from tidings.intake import KeepingPolicy, Publish, PublishJson, TakeBounce, TakeVendorBody, system_clock
+from tidings.intake import EraseContact, KeepingPolicy, Publish, PublishJson, TakeBounce, TakeVendorBody, system_clock
 from tidings.model import Endpoint
 from tidings.rpc import ContactService, DeliveryService, EventService, GrpcServer, RuleService, open_grpc_server
 from tidings.rulebook import ReadPast, Rulebook, Rulebooks, alerts, endpoint_disabled, load, pack, unpack
@@ -105,7 +105,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         by_hand = EndpointsByHand(dispatcher.endpoints, rulebooks=rulebooks, store=store, clock=system_clock)
         deliveries = DeliveryService(store, endpoints=by_hand, clock=system_clock)
         take_bounce = TakeBounce(store, clock=system_clock)
-        contacts = ContactService(store, take_bounce, clock=system_clock)
+        contacts = ContactService(store, take_bounce, EraseContact(store, clock=system_clock), clock=system_clock)
         grpc = await closing.enter_async_context(
             open_grpc_server(
                 settings.grpc,

@@ -114,6 +114,34 @@ def show(
         out.print(f"{name}: {told}", markup=False, highlight=False, soft_wrap=True)
 
 
+@contacts.command("erase")
+def erase(
+    org: Annotated[int, typer.Argument(help="The organisation.")],
+    customer_id: Annotated[str, typer.Argument(help="The customer within it.")],
+    to: To = DEFAULT_TO,
+    address: Annotated[list[str] | None, typer.Option(help="A further address of theirs; may be repeated.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    form: FormatOption = Format.TEXT,
+) -> None:
+    """Forget a customer everywhere, for good; what waits for them is cancelled.
+
+    A suppressed address stays suppressed, by a hash of it. Exit code 1 when something was just being sent: do it again.
+
+    Example: tidings contacts erase 50750 381750905 --yes
+    """
+    if not yes:
+        typer.confirm(f"Forget customer {customer_id} of organisation {org} for good?", abort=True, err=True)
+    request = pb.EraseContactRequest(org_id=org, customer_id=customer_id, addresses=address)
+    answer = asyncio.run(_erase(to, request))
+    counts = {each.name: getattr(answer, each.name) for each in answer.DESCRIPTOR.fields}
+    if form is Format.JSON:
+        print_json(counts)
+    else:
+        out.print("\n".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items()), highlight=False)
+    if answer.under_way:
+        raise typer.Exit(PROBLEMS)
+
+
 def _count(file: Path) -> int:
     with file.open("rb") as opened:
         return sum(1 for _ in opened)
@@ -156,6 +184,11 @@ async def _get(to: str, org: int, customer_id: str) -> pb.Contact:
     async with gateway_channel(to) as channel:
         answer = await ContactServiceStub(channel).GetContact(pb.GetContactRequest(org_id=org, customer_id=customer_id))
     return answer.contact
+
+
+async def _erase(to: str, request: pb.EraseContactRequest) -> pb.EraseContactResponse:
+    async with gateway_channel(to) as channel:
+        return await ContactServiceStub(channel).EraseContact(request)
 
 
 async def _export_lines(to: str, org: int | None, step: Step) -> None:

@@ -51,6 +51,8 @@ class Sender:
             endpoint: how the live rulebook has its endpoint; None: as the delivery's own rulebook has it.
         """
         delivery = leased.delivery
+        if not leased.event:
+            return Sent(Refused(detail="what its event said was erased"))
         try:
             rulebook = await self._rulebook(delivery.revision)
             event = Event.FromString(leased.event)

@@ -4,6 +4,7 @@ Intake and dispatch meet only in the store.
 """
 
 from tidings.intake.bounces import BounceAnswer, BounceVerdict, TakeBounce
+from tidings.intake.erasing import EraseContact
 from tidings.intake.json_bodies import MAX_EVENTS, JsonAnswer, JsonResult, PublishJson
 from tidings.intake.publish import Clock, Publish, Published, system_clock
 from tidings.intake.streaming import Acknowledged, publish_stream
@@ -15,6 +16,7 @@ __all__ = [
     "BounceAnswer",
     "BounceVerdict",
     "Clock",
+    "EraseContact",
     "JsonAnswer",
     "JsonResult",
     "KeepingPolicy",

@@ -1,6 +1,7 @@
 """Between ContactService's messages and our values, both ways."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Final
 
 from tidings.errors import FieldViolation, InvalidRequest
@@ -8,6 +9,7 @@ from tidings.gateway.v1 import contact_service_pb2 as pb
 from tidings.intake import BounceAnswer
 from tidings.model import Contact, Suppression, SuppressionReason
 from tidings.rpc.convert import timestamp
+from tidings.store import Erasure
 
 REASONS: Final[Mapping[SuppressionReason, pb.SuppressionReason.ValueType]] = {
     reason: pb.SuppressionReason.Value(f"SUPPRESSION_REASON_{reason.name}") for reason in SuppressionReason
@@ -63,6 +65,11 @@ def bounce_to_proto(answer: BounceAnswer) -> pb.ReportBounceResponse:
         delivery_id="" if answer.delivery is None else answer.delivery.id,
         org_id=None if answer.delivery is None else answer.delivery.org_id,
     )
+
+
+def erasure_to_proto(erasure: Erasure) -> pb.EraseContactResponse:
+    """Convert how much was erased."""
+    return pb.EraseContactResponse(**asdict(erasure))
 
 
 def reason_from_proto(number: int) -> SuppressionReason | None:

@@ -8,12 +8,13 @@ import grpc
 from tidings.errors import FieldViolation, InvalidRequest, NotFound
 from tidings.gateway.v1 import contact_service_pb2 as pb
 from tidings.gateway.v1 import contact_service_pb2_grpc as pb_grpc
-from tidings.intake import TakeBounce
+from tidings.intake import EraseContact, TakeBounce
 from tidings.model import Contact, SuppressionReason, contact_faults, is_address, new_suppression
 from tidings.rpc.contact_convert import (
     bounce_to_proto,
     contact_from_proto,
     contact_to_proto,
+    erasure_to_proto,
     reason_from_proto,
     suppression_to_proto,
 )
@@ -24,13 +25,15 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_CONTACTS: Final = 1_000
 _LONGEST_DETAIL: Final = 500
+_MOST_ADDRESSES: Final = 50
 
 
 class ContactService(pb_grpc.ContactServiceServicer):
     """Keeps the contact directory and the list of suppressed addresses."""
 
-    def __init__(self, store: Store, take_bounce: TakeBounce, *, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store, take_bounce: TakeBounce, erase: EraseContact, *, clock: Callable[[], int]) -> None:
         self._store = store
+        self._erase = erase
         self._take_bounce = take_bounce
         self._clock = clock
 
@@ -95,6 +98,20 @@ class ContactService(pb_grpc.ContactServiceServicer):
         await self._store.upsert_contacts([said])
         contact = await self._store.get_contact(said.org_id, said.customer_id)
         return pb.SetConsentResponse(contact=contact_to_proto(contact or said))
+
+    async def EraseContact(  # noqa: N802 (gRPC's name)
+        self,
+        request: pb.EraseContactRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> pb.EraseContactResponse:
+        """Forget a customer."""
+        if not request.customer_id:
+            raise _invalid("customer_id", "must not be empty")
+        if len(request.addresses) > _MOST_ADDRESSES:
+            raise _invalid("addresses", f"must be at most {_MOST_ADDRESSES}, are {len(request.addresses)}")
+        addresses = tuple(_address(each, field="addresses").strip() for each in request.addresses)
+        done = await self._erase(_org(request.org_id), request.customer_id, addresses=addresses)
+        return erasure_to_proto(done)
 
     async def ListSuppressions(  # noqa: N802 (gRPC's name)
         self,
@@ -167,9 +184,9 @@ def _org(org_id: int) -> int:
     return org_id
 
 
-def _address(text: str) -> str:
+def _address(text: str, *, field: str = "address") -> str:
     if not is_address(text.strip()):
-        raise _invalid("address", "is not an e-mail address such as member@example.com")
+        raise _invalid(field, "is not an e-mail address such as member@example.com")
     return text
 
 

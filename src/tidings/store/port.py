@@ -7,7 +7,7 @@ Every method raises StoreUnavailable when the database cannot serve, and then ha
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
@@ -250,6 +250,36 @@ class SuppressionPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A customer, and the addresses that are known to be theirs."""
+
+    org_id: int
+    customer_id: str
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """How much of what concerned a person was erased or scrubbed."""
+
+    contacts: int = 0
+    events: int = 0
+    deliveries: int = 0
+    cancelled: int = 0
+    """Deliveries that waited and were called off; they count as deliveries too."""
+    attempts: int = 0
+    rejected_bodies: int = 0
+    suppressions: int = 0
+    under_way: int = 0
+    """Deliveries that were in workers' hands and stay as they are until it is done again; then events stay too."""
+
+    def __add__(self, later: "Erasure") -> "Erasure":
+        """Add what was erased later; what is under way is as it was last seen."""
+        sums = {each.name: getattr(self, each.name) + getattr(later, each.name) for each in fields(self)}
+        return Erasure(**sums | {"under_way": later.under_way})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
     """A rulebook as it was: enough to compile it again."""
 
@@ -366,6 +396,13 @@ class Store(Protocol):
 
     async def list_suppressions(self, wanted: SuppressionFilter, *, page_size: int, page_token: str) -> SuppressionPage:
         """Return a page, the latest first; raise InvalidRequest for a token it did not give."""
+
+    async def erase(self, person: Person, *, now: int) -> Erasure:
+        """Forget a person; what concerns them is gone or scrubbed when this returns with nothing under way.
+
+        What waits is cancelled. An event keeps its id and digest, so that a repeat is still known for one, and loses
+        its content; a delivery keeps its id and state. A suppressed address stays suppressed, its text forgotten.
+        """
 
     async def save_revision(self, revision: Revision) -> None:
         """Keep a rulebook revision; one that is already there is left as it is."""

@@ -17,10 +17,12 @@ from tidings.store.port import (
     DeliveryFilter,
     DeliveryPage,
     EndpointState,
+    Erasure,
     EventFilter,
     EventPage,
     Intervention,
     Leased,
+    Person,
     Publication,
     RecordResult,
     RejectedBody,
@@ -36,6 +38,7 @@ from tidings.store.sqlite.archive import NEWEST, Keeping, event_pages, keep_reje
 from tidings.store.sqlite.contacts import contact_pages, contacts_named, upsert_contacts
 from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
 from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, trouble
+from tidings.store.sqlite.erasure import Eraser, Stretch, erase_events, erase_person, in_stretches, last_seqs, under_way
 from tidings.store.sqlite.feed import Feed
 from tidings.store.sqlite.ids import EventIds
 from tidings.store.sqlite.interventions import Hastening, Interventions, check_intervention
@@ -61,6 +64,7 @@ class _Writing:
         self.leases = Leases(moves)
         self.interventions = Interventions(moves)
         self.purger = Purger(self.ids)
+        self.eraser = Eraser(self.interventions)
         self._moves = moves
 
     def committed(self) -> None:
@@ -279,6 +283,24 @@ class SqliteStore:
         check_page_size(page_size)
         before = decode_place(page_token, wanted) or NEWEST
         return await self._lanes.survey.run(suppression_pages, (wanted, page_size, before))
+
+    async def erase(self, person: Person, *, now: int) -> Erasure:
+        """See the port. Goes through all deliveries and events, in stretches between which others have their turn."""
+        write = self._lanes.write
+        last_delivery, last_event = await write.run(last_seqs, None)
+
+        async def deliveries(after: int, through: int) -> Erasure:
+            stretch = Stretch(person=person, after=after, through=through, now=now)
+            return await write.run(self._writing.eraser.deliveries, stretch)
+
+        async def events(after: int, through: int) -> Erasure:
+            return await write.run(erase_events, Stretch(person=person, after=after, through=through, now=now))
+
+        done = await in_stretches(last_delivery, deliveries, Erasure())
+        if left := await write.run(under_way, person):
+            return done + Erasure(under_way=left)
+        done = await in_stretches(last_event, events, done)
+        return done + await write.run(erase_person, person)
 
     async def save_revision(self, revision: Revision) -> None:
         """See the port."""
