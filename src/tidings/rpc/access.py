@@ -126,6 +126,14 @@ ACCESS: Final[Mapping[str, Access]] = {
         "DeliveryService/EnableEndpoint": Access(permission=Permission.OPERATE, orgs=_of_field, audited=True),
         "ContactService/UpsertContacts": Access(permission=Permission.CONTACTS, orgs=_of_contacts, audited=True),
         "ContactService/GetContact": Access(permission=Permission.CONTACTS, orgs=_of_field),
+        "ContactService/ListContacts": Access(permission=Permission.CONTACTS, orgs=_of_optional_filter),
+        "ContactService/SetConsent": Access(permission=Permission.CONTACTS, orgs=_of_field, audited=True),
+        "ContactService/EraseContact": Access(permission=Permission.CONTACTS, orgs=_of_field, audited=True),
+        "ContactService/ListSuppressions": Access(permission=Permission.CONTACTS, orgs=_of_optional_filter),
+        "ContactService/AddSuppression": Access(permission=Permission.CONTACTS, orgs=_of_field, audited=True),
+        "ContactService/RemoveSuppression": Access(permission=Permission.CONTACTS, orgs=_of_field, audited=True),
+        # Whose delivery it is about is known once it is read.
+        "ContactService/ReportBounce": Access(permission=Permission.CONTACTS, orgs=_of_all, audited=True),
     }.items()
 }
 """By gRPC's name of the method."""
