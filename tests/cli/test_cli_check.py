@@ -18,13 +18,13 @@ from tidings.cli.excerpt import WIDEST, render
 from tidings.model import Problem, Source
 
 WRONG = RULES.replace("notify:", "when: data.pointsScheduledForExpiry > 100\n    notify:")
-ENFORCED_LATER = "    quiet_hours: {from: '21:00', to: '08:00'}\n"
+TO_NO_EFFECT = "    quiet_hours: {from: '21:00', to: '21:00'}\n"
 
 TEXT = """\
-brands/all.yaml:10:5: warning[not-enforced-yet]: quiet hours are not kept yet
-      quiet_hours: {from: '21:00', to: '08:00'}
+brands/all.yaml:10:5: warning[no-effect]: quiet hours that begin when they end are none
+      quiet_hours: {from: '21:00', to: '21:00'}
       ^^^^^^^^^^^
-  hint: it is accepted, and has no effect
+  hint: leave it out, or make it say something
 rules.yaml:5:43: error[number-without-backticks]: the number 100 lacks its backticks
       when: data.pointsScheduledForExpiry > 100
                                             ^^^
@@ -40,7 +40,7 @@ def write(folder: Path, files: Mapping[str, str]) -> Path:
 
 
 def write_wrong(folder: Path) -> Path:
-    return write(folder, {"rules.yaml": WRONG, "brands/all.yaml": SOUND["brands/all.yaml"] + ENFORCED_LATER})
+    return write(folder, {"rules.yaml": WRONG, "brands/all.yaml": SOUND["brands/all.yaml"] + TO_NO_EFFECT})
 
 
 def tidings_check(*arguments: str) -> tuple[int, str, str]:
@@ -62,7 +62,7 @@ def test_problems_are_shown_with_line_carets_and_hint_and_counted(tmp_path: Path
 
 
 def test_warnings_alone_are_no_failure(tmp_path: Path) -> None:
-    write(tmp_path, {"brands/all.yaml": SOUND["brands/all.yaml"] + ENFORCED_LATER})
+    write(tmp_path, {"brands/all.yaml": SOUND["brands/all.yaml"] + TO_NO_EFFECT})
     code, out, err = tidings_check(str(tmp_path))
     assert (code, out.count("warning["), err) == (0, 1, "4 files read: 0 errors, 1 warning\n")
 
@@ -90,9 +90,9 @@ def test_problems_are_printed_for_code_reviews(tmp_path: Path, monkeypatch: pyte
     assert (code, log["version"], run["columnKind"]) == (1, "2.1.0", "unicodeCodePoints")
     assert [_plain(each) for each in run["results"]] == [
         (
-            ("not-enforced-yet", "warning", "our%20rules/brands/all.yaml"),
+            ("no-effect", "warning", "our%20rules/brands/all.yaml"),
             {"startLine": 10, "startColumn": 5, "endColumn": 16},
-            "quiet hours are not kept yet\nhint: it is accepted, and has no effect",
+            "quiet hours that begin when they end are none\nhint: leave it out, or make it say something",
         ),
         (
             ("number-without-backticks", "error", "our%20rules/rules.yaml"),
@@ -102,7 +102,7 @@ def test_problems_are_printed_for_code_reviews(tmp_path: Path, monkeypatch: pyte
     ]
     rules = run["tool"]["driver"]["rules"]
     assert [(rules[each["ruleIndex"]]["id"], each["ruleId"]) for each in run["results"]] == [
-        ("not-enforced-yet", "not-enforced-yet"),
+        ("no-effect", "no-effect"),
         ("number-without-backticks", "number-without-backticks"),
     ]
     assert rules[1] == {

@@ -301,14 +301,14 @@ rules:
             id="endpoints",
         ),
         pytest.param(
-            GOOD_BRAND + "quiet_hours: {from: '21:00', to: '08:00'}\nendpoints:\n"
+            GOOD_BRAND + "quiet_hours: {from: '21:00', to: '21:00'}\nendpoints:\n"
             "  - {name: b, url: 'http://127.0.0.1:8080/x?y=1', secrets: ['env:A'], rate: 5/s, ordering: customer}\n"
             "  - {name: b, url: 'https://[::1]/', secrets: ['env:A']}",
             [
-                "brands/all.yaml:6:5: warning[not-enforced-yet]: quiet hours are not kept yet (it is accepted, and has no effect)",
+                "brands/all.yaml:6:5: warning[no-effect]: quiet hours that begin when they end are none (leave it out, or make it say something)",
                 "brands/all.yaml:9:16: error[duplicate-endpoint]: the brand has an endpoint 'b' already, in line 8",
             ],
-            id="not kept yet",
+            id="to no effect",
         ),
         pytest.param(
             GOOD_BRAND

@@ -141,7 +141,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "no-endpoints": (
         "The rule sends to `all` endpoints, and a brand that it is for has none. Add some, or name the rule's `orgs`."
     ),
-    "not-enforced-yet": "The key is accepted, but this release does not act on it yet. (Warning.)",
+    "no-effect": "What is written here is accepted, but changes nothing as it stands. (Warning.)",
     "not-supported": (
         "The key belongs to the rules' language, but this release does not act on it yet, so nobody may rely on it."
     ),

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tidings.channels import EmailChannel, WebhookChannel
+from tidings.dispatch.destination import Hold
 from tidings.dispatch.permission import Permission
+from tidings.dispatch.timing import Occasion, hold_back, zone_of
 from tidings.errors import NotFound
 from tidings.events.v1.event_pb2 import Event
-from tidings.model import Channel, Delivery, Email, Endpoint, Outcome, Refused
+from tidings.model import Channel, Contact, Delivery, Email, Endpoint, Outcome, Refused
 from tidings.render import RenderError
 from tidings.rulebook import ComposeFailed, InvalidRulebook, Rulebook, Rulebooks, Unreachable, compose
 from tidings.store import Leased, Store
@@ -43,8 +45,8 @@ class Sender:
         self._clock = clock
         self._permission = Permission(store=store, rulebooks=rulebooks, clock=clock)
 
-    async def send(self, leased: Leased, endpoint: Endpoint | None) -> Sent | Unreachable:
-        """Compose and send.
+    async def send(self, leased: Leased, endpoint: Endpoint | None) -> Sent | Unreachable | Hold:
+        """Ask the gates, compose and send.
 
         Args:
             leased: what to send.
@@ -61,6 +63,9 @@ class Sender:
                 if delivery.channel is Channel.EMAIL and delivery.customer_id
                 else None
             )
+            held = self._held(leased, rulebook, contact)
+            if held is not None:
+                return held
             message = compose(rulebook, delivery, event, contact)
         except (ComposeFailed, InvalidRulebook, NotFound, RenderError) as error:
             return Sent(Refused(detail=str(error)))
@@ -77,6 +82,16 @@ class Sender:
         if endpoint is not None and message.endpoint is not endpoint:
             message = replace(message, endpoint=endpoint)
         return Sent(await self._webhook.send(message, now=self._clock()), message.endpoint, retry)
+
+    def _held(self, leased: Leased, rulebook: Rulebook, contact: Contact | None) -> Hold | None:
+        """Ask the gates of timing; what no rule decided passes them."""
+        delivery = leased.delivery
+        rule = rulebook.rules.rule(delivery.rule_id)
+        brand = self._rulebooks.current.rules.brands.get(delivery.org_id) or rulebook.rules.brands.get(delivery.org_id)
+        if rule is None or brand is None or delivery.channel is Channel.WEBHOOK:
+            return None
+        zone = zone_of(contact, brand)
+        return hold_back(Occasion(delivery=delivery, rule=rule, brand=brand, zone=zone, now=self._clock()))
 
     async def _rulebook(self, revision: str) -> Rulebook:
         current = self._rulebooks.current

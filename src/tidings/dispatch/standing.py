@@ -5,8 +5,8 @@ from typing import Literal
 
 from tidings.model import Endpoint
 
-Kind = Literal["rate", "busy", "breaker", "asked"]
-"""What holds a delivery: the endpoint's rate, its pace, its breaker, or its own Retry-After."""
+Kind = Literal["rate", "busy", "breaker", "asked", "quiet_hours"]
+"""What holds a delivery: the endpoint's rate, its pace, its breaker, its own Retry-After, or a gate of timing."""
 
 
 @dataclass(frozen=True, slots=True)

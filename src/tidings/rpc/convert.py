@@ -48,6 +48,7 @@ def delivery_to_proto(delivery: Delivery) -> deliveries_pb.Delivery:
         due_at=None if delivery.state in ENDED else timestamp(delivery.due_at),
         expires_at=None if delivery.expires_at is None else timestamp(delivery.expires_at),
         attempt_count=delivery.attempts,
+        held_until=timestamp(delivery.due_at) if delivery.state is State.HELD else None,
     )
 
 

@@ -4,8 +4,7 @@
 says which rules apply to an event and what they send, ``explain`` says why; ``webhook_payload`` is the body of a
 webhook. All of it is pure: the time is an argument.
 
-Limits: ``throttle``, ``delay``, ``send_at``, ``digest``, ``cancel_on``, ``urgent`` and ``rollout`` are refused as not
-supported yet; ``quiet_hours``, ``rate`` and ``ordering: customer`` of brands are read and warned of as not kept yet.
+Limits: ``digest`` is refused as not supported yet.
 """
 
 from tidings.rules.compiling import compile_rules

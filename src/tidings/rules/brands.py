@@ -72,8 +72,8 @@ class _Reader:
             return  # reported with the whole file
         self.valid[org] = _build(shape)
         self._check_endpoints(document, path, shape)
-        if shape.quiet_hours is not None:
-            self._warn(document, (*path, "quiet_hours"), "quiet hours are not kept yet")
+        if shape.quiet_hours is not None and shape.quiet_hours.start == shape.quiet_hours.end:
+            self._warn(document, (*path, "quiet_hours"), "quiet hours that begin when they end are none")
 
     def _check_endpoints(self, document: Document, path: Path, shape: BrandShape) -> None:
         lines: dict[str, int] = {}
@@ -107,9 +107,9 @@ class _Reader:
             document.problem(
                 path,
                 key=True,
-                code="not-enforced-yet",
+                code="no-effect",
                 message=message,
-                hint="it is accepted, and has no effect",
+                hint="leave it out, or make it say something",
                 severity=Severity.WARNING,
             )
         )

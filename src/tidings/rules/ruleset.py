@@ -11,6 +11,7 @@ from tidings.model import Brand
 from tidings.rules.index import EventIndex
 from tidings.rules.pace import Pace, unhurried
 from tidings.rules.subject import BoundExpressions
+from tidings.rules.timing import Timing
 
 Mode = Literal["live", "shadow", "off"]
 
@@ -65,6 +66,7 @@ class Rule:
     """Where the rule stands."""
     retry: tuple[int, ...] | None = None
     """Pauses between attempts, milliseconds; None: the endpoint's, or the channel's."""
+    timing: Timing = field(default_factory=Timing)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,15 +5,15 @@ does not fit; and editors, which complete from the JSON Schema made of the descr
 """
 
 import re
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Discriminator,
     Field,
     RootModel,
+    StrictBool,
     StrictInt,
     StrictStr,
     Tag,
@@ -39,27 +39,18 @@ from tidings.rules.forms import (
     secret_reference,
     zone,
 )
+from tidings.rules.parts import Expression, Filled, Name, Shape, Text, identifier, kind_of
 
-_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _TYPE: Final = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 
 _Consent = Literal["opt_in", "opt_out"]
 
-_Item = TypeVar("_Item")
-
-
-def _identifier(text: str) -> str:
-    if not _IDENTIFIER.fullmatch(text):
-        hint = "use up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
-        raise PydanticCustomError("invalid-name", "this is not a name", {"hint": hint})
-    return text
-
 
 def _endpoint_name(text: str) -> str:
     if text == "all":
         raise PydanticCustomError("invalid-name", "an endpoint cannot be called all: rules mean every endpoint by it")
-    return _identifier(text)
+    return identifier(text)
 
 
 def _webhook_type(text: str) -> str:
@@ -67,19 +58,6 @@ def _webhook_type(text: str) -> str:
         hint = "use letters, digits and underscores, with dots between words, such as loyalty.points_expiring"
         raise PydanticCustomError("invalid-type", "this is not a webhook type", {"hint": hint})
     return text
-
-
-def _filled(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("invalid-value", "this must not be empty")
-    return text
-
-
-def _not_empty(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
-    """Refuse an empty list; unlike a length of the field, say nothing when its items are what is wrong."""
-    if not items:
-        raise PydanticCustomError("invalid-value", "this must not be an empty list")
-    return items
 
 
 def _email_recipient(text: str) -> str:
@@ -97,21 +75,6 @@ def _needs_consent(policies: dict[str, _Consent]) -> dict[str, _Consent]:
 
 _LEAVE_OUT: Final = "leave service out"
 
-
-def _kind(value: Any) -> str | None:
-    """Tell the forms a value may take apart, so that only one of them is reported on."""
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, list | tuple):
-        return "list"
-    return "mapping" if isinstance(value, dict | BaseModel) else None
-
-
-_Filled = AfterValidator(_not_empty)
-
-Name = Annotated[StrictStr, AfterValidator(_identifier)]
-Text = Annotated[StrictStr, AfterValidator(_filled)]
-Expression = Annotated[StrictStr, Field(json_schema_extra={"format": "jmespath"})]
 Address = Annotated[StrictStr, AfterValidator(address)]
 Mailbox = Annotated[StrictStr, AfterValidator(mailbox)]
 TimeZone = Annotated[StrictStr, AfterValidator(zone)]
@@ -129,12 +92,6 @@ LogoUrl = Annotated[StrictStr, AfterValidator(logo_url)]
 WebhookType = Annotated[StrictStr, AfterValidator(_webhook_type)]
 
 
-class Shape(BaseModel):
-    """A mapping in which unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
 class PathShape(Shape):
     """Where in the event the recipient's address stands."""
 
@@ -147,7 +104,7 @@ class EmailShape(Shape):
     to: Annotated[
         Annotated[StrictStr, AfterValidator(_email_recipient), Tag("text")] | Annotated[PathShape, Tag("mapping")],
         Discriminator(
-            _kind,
+            kind_of,
             custom_error_type="wrong-type",
             custom_error_message="this must be customer, brand, an address, or {path: JMESPath}",
         ),
@@ -162,7 +119,7 @@ class Body(
             Annotated[
                 Annotated[Expression, Tag("text")] | Annotated["Body", Tag("mapping")],
                 Discriminator(
-                    _kind,
+                    kind_of,
                     custom_error_type="wrong-type",
                     custom_error_message="this must be a JMESPath expression, as a text, or a mapping of such",
                     custom_error_context={"hint": "write a fixed number in backticks and quotes: '`5`'"},
@@ -209,19 +166,19 @@ _ONE_EACH: Final = "write one list item for each"
 class RuleShape(Shape):
     """Which event, on which condition, notifies whom by what."""
 
-    planned_keys: ClassVar = frozenset({"throttle", "delay", "send_at", "digest", "cancel_on", "urgent", "rollout"})
+    planned_keys: ClassVar = frozenset({"throttle", "delay", "send_at", "digest", "cancel_on", "rollout"})
 
     id: Name = Field(description="Name of the rule, unique in the rulebook.")
     description: StrictStr = Field(default="", description="What the rule is for, in words.")
     event: Annotated[
-        Annotated[Text, Tag("text")] | Annotated[tuple[Text, ...], _Filled, Tag("list")],
+        Annotated[Text, Tag("text")] | Annotated[tuple[Text, ...], Filled, Tag("list")],
         Discriminator(
-            _kind,
+            kind_of,
             custom_error_type="wrong-type",
             custom_error_message="this must be the name of an event or a list of names",
         ),
     ] = Field(description="Name of a catalog event, or a list of names.")
-    orgs: Annotated[tuple[StrictInt, ...], _Filled] | None = Field(
+    orgs: Annotated[tuple[StrictInt, ...], Filled] | None = Field(
         default=None, description="Organisations the rule is for; every brand when absent."
     )
     when: Expression | None = Field(
@@ -234,11 +191,12 @@ class RuleShape(Shape):
     expires_at: Expression | None = Field(
         default=None, description="JMESPath of the time after which nothing is sent; a date means its end."
     )
-    retry: Annotated[tuple[Pause, ...], _Filled] | None = Field(
+    retry: Annotated[tuple[Pause, ...], Filled] | None = Field(
         default=None,
         description="Pauses between attempts, such as [5s, 5m, 1h]; the endpoint's or the usual ones when absent.",
     )
-    notify: Annotated[tuple[ActionShape, ...], _Filled] = Field(description="What to send, to whom.")
+    urgent: StrictBool = Field(default=False, description="true: e-mails to customers go in quiet hours, too.")
+    notify: Annotated[tuple[ActionShape, ...], Filled] = Field(description="What to send, to whom.")
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -265,7 +223,7 @@ class EndpointShape(Shape):
 
     name: EndpointName = Field(description="Name that rules use.")
     url: EndpointUrl = Field(description="Address to post to.")
-    secrets: Annotated[tuple[SecretReference, ...], _Filled] = Field(
+    secrets: Annotated[tuple[SecretReference, ...], Filled] = Field(
         description="Signing secrets, newest first, each as env:NAME or file:PATH."
     )
     rate: RateText | None = Field(default=None, description="Most webhooks in a time, such as 50/s, 600/m, 10000/h.")
@@ -279,7 +237,7 @@ class EndpointShape(Shape):
         default_factory=dict,
         description="Further headers: Name with a text, or with a secret as env:NAME or file:PATH.",
     )
-    retry: Annotated[tuple[Pause, ...], _Filled] | None = Field(
+    retry: Annotated[tuple[Pause, ...], Filled] | None = Field(
         default=None, description="Pauses between attempts, such as [5s, 5m, 1h]; the usual schedule when absent."
     )
     certificate: Text | None = Field(
@@ -321,7 +279,7 @@ class BrandShape(Shape):
         Annotated[_Consent, Tag("text")]
         | Annotated[dict[Name, _Consent], AfterValidator(_needs_consent), Tag("mapping")],
         Discriminator(
-            _kind,
+            kind_of,
             custom_error_type="wrong-type",
             custom_error_message="this must be opt_in, opt_out, or a mapping of categories to one of them",
         ),

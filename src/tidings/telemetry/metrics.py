@@ -50,8 +50,8 @@ class Metrics:
         )
         self.held = Counter(
             "tidings_deliveries_held",
-            "Times a delivery was kept back for its endpoint: by its rate, because it was busy, by its breaker, or "
-            "because it asked for a pause.",
+            "Times a delivery was kept back: for its endpoint (its rate, because it was busy, its breaker, because it "
+            "asked for a pause) or by a gate (quiet hours).",
             ["kind"],
             registry=self.registry,
         )

@@ -19,7 +19,8 @@ from pydantic_core import PydanticCustomError
 
 from tidings.documents import did_you_mean
 from tidings.rules.forms import is_address
-from tidings.rules.shapes import Address, Locale, Name, Shape, Text, TimeZone
+from tidings.rules.parts import Name, Shape, Text
+from tidings.rules.shapes import Address, Locale, TimeZone
 
 _TIME_OF_DAY: Final = re.compile(r"[T ]\d{2}:\d{2}")
 _LAST: Final = 253_402_300_799_999

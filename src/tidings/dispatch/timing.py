@@ -1,0 +1,73 @@
+"""When a message may go: the gates that look at the clock, asked on every attempt. Pure, the hour is an argument.
+
+A rule is asked as it was when it decided, a brand as it is now: its quiet hours count as soon as they are written down.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from tidings.dispatch.destination import Hold
+from tidings.expressions import Expression
+from tidings.model import Brand, Contact, Delivery, RecipientKind
+from tidings.rules import EmailAction, Rule
+from tidings.rules.hours import clock_at, quiet_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """An attempt that is about to be made."""
+
+    delivery: Delivery
+    rule: Rule
+    brand: Brand
+    zone: ZoneInfo
+    """The customer's time zone, or the brand's where the customer's is not known."""
+    now: int
+
+
+Gate = Callable[[Occasion], Hold | None]
+"""Says what keeps a message back, and until when."""
+
+
+def _quiet_hours(occasion: Occasion) -> Hold | None:
+    quiet = occasion.brand.quiet_hours
+    if quiet is None or occasion.rule.timing.urgent or not is_to_customer(occasion.rule, occasion.delivery):
+        return None
+    end = quiet_until(occasion.now, quiet, occasion.zone)
+    if end is None:
+        return None
+    reason = f"quiet hours of the customer until {clock_at(end, occasion.zone)} ({occasion.zone.key})"
+    return Hold(kind="quiet_hours", reason=reason, due_at=end)
+
+
+CLOCK_GATES: Final[tuple[Gate, ...]] = (_quiet_hours,)
+"""In the order they are asked."""
+
+
+def hold_back(occasion: Occasion) -> Hold | None:
+    """Return what the first gate that keeps the message back says, or None when none does."""
+    for gate in CLOCK_GATES:
+        held = gate(occasion)
+        if held is not None:
+            return held
+    return None
+
+
+def zone_of(contact: Contact | None, brand: Brand) -> ZoneInfo:
+    """Return the customer's time zone, or the brand's when it is not known or is no zone."""
+    if contact is None or not contact.time_zone:
+        return brand.time_zone
+    try:
+        return ZoneInfo(contact.time_zone)
+    except (LookupError, ValueError, OSError):
+        return brand.time_zone
+
+
+def is_to_customer(rule: Rule, delivery: Delivery) -> bool:
+    """Say whether a delivery is an e-mail to a customer: by its customer id, or to an address that the event gave."""
+    if delivery.recipient.kind is RecipientKind.CUSTOMER:
+        return True
+    action = rule.actions[delivery.action] if delivery.action < len(rule.actions) else None
+    return isinstance(action, EmailAction) and isinstance(action.to, Expression)
