@@ -16,6 +16,7 @@ from tidings.store.sqlite import SqliteSettings
 from tidings.store.sqlite.driver import SQL, Connection, connect
 from tidings.store.sqlite.feed import Feed
 from tidings.store.sqlite.ids import EventIds, Identity, event_key
+from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.migrate import MIGRATIONS, migrate
 from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.recording import Recorder
@@ -116,6 +117,13 @@ EXPECTED_PLANS = {
     "pick_by_event": "SEARCH delivery USING INDEX delivery_event (event_id=?)",
     "pick_failed": "SEARCH delivery USING INDEX delivery_failed (state=? AND created_at>? AND (created_at,id)<(?,?))",
     "pick_unfinished": "SEARCH delivery USING INDEX delivery_queue (org_id>? AND org_id<?)",
+    "deliveries_to_call_off": (
+        "SEARCH delivery USING INDEX delivery_revocable (org_id=? AND customer_id=? AND rule_id=? AND event_seq<?)"
+    ),
+    "room_left": "SEARCH reservation USING PRIMARY KEY (org_id=? AND key=? AND sent_at>?)",
+    "keep_reservations": "SEARCH reservation USING COVERING INDEX reservation_delivery (delivery_id=?)",
+    "drop_reservations": "SEARCH reservation USING COVERING INDEX reservation_delivery (delivery_id=?)",
+    "drop_old_reservations": "SEARCH reservation USING COVERING INDEX reservation_sent (sent_at<?)",
     "move_deliveries": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
     "hasten_deliveries": "SEARCH delivery USING INDEX delivery_queue (org_id=? AND wake_at>?)",
     "drop_deliveries": "SEARCH delivery USING COVERING INDEX delivery_settled (settled_at<?)",
@@ -150,7 +158,7 @@ EXPECTED_PLANS = {
 
 
 UNFINISHED = "delivery USING (COVERING )?INDEX delivery_(queue|leased|parked)"
-WALKS = re.compile(rf"SCAN (?!{UNFINISHED})(event|delivery|attempt|contact|event_key|suppression)\b")
+WALKS = re.compile(rf"SCAN (?!{UNFINISHED})(event|delivery|attempt|contact|event_key|reservation|suppression)\b")
 """Steps that read all of a table that grows; what has not ended may be read whole where it must be counted."""
 
 
@@ -194,7 +202,8 @@ def test_every_reading_statement_has_its_plan_proved() -> None:
 
 
 def recorder(known: EventIds) -> Recorder:
-    return Recorder(known, MovesSeen(Feed(), lambda _work, _changes: None))
+    moves = MovesSeen(Feed(), lambda _work, _changes: None)
+    return Recorder(known, Interventions(moves), moves)
 
 
 def one_key(identity: Identity) -> int:

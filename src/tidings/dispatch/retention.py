@@ -14,6 +14,8 @@ from tidings.telemetry import events, get_logger
 log = get_logger()
 
 _DAY: Final = 86_400.0
+_LONGEST_WINDOW_MS: Final = 31 * 86_400_000
+"""What a throttle or cap can look back at the most: see ``tidings.rules.forms``."""
 _BATCH: Final = 100
 """Rows a transaction: a publish that comes at the wrong moment waits for one batch at the most."""
 _PAUSE_SECONDS: Final = 0.05
@@ -49,7 +51,9 @@ async def purge_all(store: Store, settings: RetentionSettings, *, clock: Callabl
     """Delete everything that is past its time; return how many rows went."""
     now = clock()
     retention = Retention(
-        events_before=now - int(settings.events * 1000), deliveries_before=now - int(settings.deliveries * 1000)
+        events_before=now - int(settings.events * 1000),
+        deliveries_before=now - int(settings.deliveries * 1000),
+        reservations_before=now - _LONGEST_WINDOW_MS,
     )
     total = 0
     while gone := await store.purge(retention, limit=_BATCH):

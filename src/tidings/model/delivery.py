@@ -144,6 +144,8 @@ class PlannedDelivery:
     expires_at: int | None = None
     lane: str | None = None
     """Deliveries of one lane are sent one after the other, in the order they were decided; None: no order."""
+    revocable: bool = False
+    """Whether a later event of its customer may call it off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

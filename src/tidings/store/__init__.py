@@ -8,6 +8,8 @@ from tidings.store.opening import open_store
 from tidings.store.port import (
     Backlog,
     ContactPage,
+    CallOff,
+    Claim,
     DeliveryChange,
     DeliveryFilter,
     DeliveryPage,
@@ -19,6 +21,7 @@ from tidings.store.port import (
     Intervention,
     Leased,
     Person,
+    Limit,
     Publication,
     Recorded,
     RecordResult,
@@ -36,6 +39,8 @@ from tidings.store.port import (
 __all__ = [
     "Backlog",
     "ContactPage",
+    "CallOff",
+    "Claim",
     "DeliveryChange",
     "DeliveryFilter",
     "DeliveryPage",
@@ -47,6 +52,7 @@ __all__ = [
     "Intervention",
     "Leased",
     "Person",
+    "Limit",
     "Publication",
     "RecordResult",
     "Recorded",

@@ -45,11 +45,22 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallOff:
+    """Deliveries that an event makes pointless: those of one rule to one customer of the event's organisation."""
+
+    rule_id: str
+    customer_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """An event and the deliveries it calls for: committed together, or not at all."""
+    """An event, the deliveries it calls for and those it calls off: committed together, or not at all."""
 
     event: StoredEvent
     deliveries: tuple[PlannedDelivery, ...]
+    call_offs: tuple[CallOff, ...] = ()
+    """Cancel what is revocable, WAITING or HELD, and was recorded before this event; a duplicate cancels nothing."""
 
 
 class Recorded(StrEnum):
@@ -97,6 +108,30 @@ class Settlement:
     attempt: Attempt | None = None
     """The attempt made; absent when none was, as with RELEASED. ``number`` is set by the store."""
     settled_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """At most so many units within a window that ends now."""
+
+    key: str
+    """What is counted; the same text is the same count within an organisation. It names nobody: give a digest."""
+    limit: int
+    """At least 1."""
+    per: int
+    """The window, milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A delivery that is about to be sent, and what it counts against."""
+
+    org_id: int
+    delivery_id: str
+    unit: str
+    """Deliveries of one unit count once, such as all that a rule sends for one event."""
+    limits: tuple[Limit, ...]
+    now: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +195,8 @@ class Retention:
     events_before: int
     deliveries_before: int
     """Counts from the end of a delivery; one that has not ended stays, and so does its event."""
+    reservations_before: int = 0
+    """Counts from the sending; no limit may look further back. One that is under way stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,6 +360,14 @@ class Store(Protocol):
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """Commit outcomes; False for one whose lease another worker has taken, which changes nothing."""
+
+    async def reserve(self, claim: Claim) -> tuple[int | None, ...]:
+        """Count a leased delivery against its limits if all have room: for each None, or when it will have room.
+
+        When any answer is a time, nothing was counted; what is under way is taken as sent now. Whoever asks again
+        for the same delivery gets the same room and counts once. Settled as ACCEPTED it counts from then on; when it
+        ends in any other way, it counts no more.
+        """
 
     async def intervene(self, delivery_ids: Sequence[str], intervention: Intervention) -> list[State | None]:
         """Requeue or cancel deliveries: the state each is in now, or None for one that does not exist.

@@ -11,11 +11,12 @@ from typing import Any, Final
 import orjson
 
 from tidings.model import ENDED, MOVES, Cause, Recipient, State
-from tidings.store.port import DeliveryChange, DeliveryFilter, Intervention
+from tidings.store.port import CallOff, DeliveryChange, DeliveryFilter, Intervention
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of
 from tidings.store.sqlite.filters import FAILED, filter_values
 from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.ordering import keep_order
+from tidings.store.sqlite.reservations import count_no_more
 
 _FROM: Final[Mapping[Cause, frozenset[State]]] = {
     by: frozenset(state for state, cause in MOVES if cause is by) for by in (Cause.REQUEUED, Cause.CANCELLED)
@@ -83,6 +84,12 @@ class Interventions:
             self._moves.work_came()
         return hastened
 
+    def call_off(self, connection: Connection, call_off: CallOff, *, org_id: int, before: int, now: int) -> None:
+        """Cancel what an event calls off, of what was decided for events before its own seq."""
+        values = {"org_id": org_id, "customer_id": call_off.customer_id, "rule_id": call_off.rule_id, "before": before}
+        found = _read(connection, "deliveries_to_call_off", values)
+        self._move(connection, found, Intervention(cause=Cause.CANCELLED, reason=call_off.reason, now=now))
+
     def _by_id(self, connection: Connection, names: Sequence[str], intervention: Intervention) -> list[State | None]:
         found = _read(connection, "deliveries_by_id", {"ids": orjson.dumps(list(set(names))).decode()})
         self._move(connection, found, intervention)
@@ -119,6 +126,8 @@ class Interventions:
             "settled_at": intervention.now if state in ENDED else None,
         }
         connection.execute(SQL["move_deliveries"], values)
+        if state in ENDED:
+            count_no_more(connection, [each.id for each in moved])
         if keep_order(connection, [each.id for each in moved if each.in_lane]) or state not in ENDED:
             self._moves.work_came()
         if self._moves.followed:

@@ -12,6 +12,7 @@ from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, row
 from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.ordering import keep_order
 from tidings.store.sqlite.queues import Queues
+from tidings.store.sqlite.reservations import count_no_more, count_sent
 from tidings.store.sqlite.rows import delivery_of
 
 _SETTLING: Final[Mapping[Cause, State]] = {
@@ -158,6 +159,7 @@ class Leases:
         connection.execute(SQL["settle_deliveries"], {"moves": _json(moves)})
         self._places.forget(settlement.delivery_id for settlement, _ in settled)
         insert_rows(connection, "insert_attempts", attempts)
+        _keep_count(connection, [settlement for settlement, _ in settled])
         released = keep_order(connection, [settlement.delivery_id for settlement, held in settled if held.in_lane])
         if released or any(settlement.cause not in _ENDING for settlement, _ in settled):
             self._moves.work_came()
@@ -172,6 +174,14 @@ def check_settlement(settlement: Settlement) -> None:
         raise ValueError(f"{settlement.delivery_id}: {settlement.cause} is no move from {State.SENDING}; see MOVES")
     if to not in ENDED and settlement.due_at is None:
         raise ValueError(f"{settlement.delivery_id}: {settlement.cause} leads to {to} and needs a due_at")
+
+
+def _keep_count(connection: Connection, settled: Sequence[Settlement]) -> None:
+    """Let limits count what was sent, and no longer what ended otherwise."""
+    sent = [(each.delivery_id, each.settled_at) for each in settled if each.cause is Cause.ACCEPTED]
+    unsent = [each.delivery_id for each in settled if each.cause in _ENDING and each.cause is not Cause.ACCEPTED]
+    count_sent(connection, sent)
+    count_no_more(connection, unsent)
 
 
 def _lapse(until: int) -> int:

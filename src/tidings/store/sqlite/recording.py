@@ -10,6 +10,7 @@ from tidings.model import PlannedDelivery
 from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
 from tidings.store.sqlite.ids import EventIds, Identity
+from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.ordering import keep_order
 
@@ -31,8 +32,9 @@ class _Decided:
 class Recorder:
     """Records publications; part of the writing lane."""
 
-    def __init__(self, ids: EventIds, moves: MovesSeen) -> None:
+    def __init__(self, ids: EventIds, interventions: Interventions, moves: MovesSeen) -> None:
         self._ids = ids
+        self._interventions = interventions
         self._moves = moves
         self._noted: dict[str, int] = {}
         """Up to which event the use of a revision is noted."""
@@ -53,6 +55,7 @@ class Recorder:
         deliveries: list[tuple[Value, ...]] = []
         reserved: list[tuple[int, int]] = []
         in_lanes: list[str] = []
+        calling_off: list[tuple[int, Publication]] = []
         used: dict[str, int] = {}
         for publication, identity, key in zip(publications, identities, keys, strict=True):
             event = publication.event
@@ -65,6 +68,8 @@ class Recorder:
             deliveries += [_delivery_row(seq, event, each) for each in publication.deliveries]
             in_lanes += [each.id for each in publication.deliveries if each.lane is not None]
             used[event.revision] = seq
+            if publication.call_offs:
+                calling_off.append((seq, publication))
             result = _new(publication)
             decided[identity] = _Decided(event.digest, result.matched_rules, result.delivery_ids)
             results.append(result)
@@ -72,10 +77,18 @@ class Recorder:
         insert_rows(connection, "insert_deliveries", deliveries)
         self._ids.reserve(connection, reserved)
         keep_order(connection, in_lanes)
+        self._call_off(connection, calling_off)
         self._note_use(connection, used)
         if deliveries:
             self._moves.work_came()
         return results
+
+    def _call_off(self, connection: Connection, publications: Sequence[tuple[int, Publication]]) -> None:
+        """Cancel what events call off; each counts for what was recorded before it, in this call or earlier."""
+        for seq, publication in publications:
+            event = publication.event
+            for each in publication.call_offs:
+                self._interventions.call_off(connection, each, org_id=event.org_id, before=seq, now=event.received_at)
 
     def forget_revisions(self) -> None:
         """Note the use of revisions anew: some were saved or let go of, or what was noted was not committed."""
@@ -148,4 +161,5 @@ def _delivery_row(seq: int, event: StoredEvent, planned: PlannedDelivery) -> tup
         planned.expires_at,
         planned.due_at,
         planned.lane,
+        planned.revocable,
     )

@@ -35,6 +35,9 @@ class Purger:
         if gone < limit:
             values = {"before": retention.events_before, "limit": limit - gone}
             gone += connection.execute(SQL["drop_revisions"], values).rowcount
+        if gone < limit:
+            values = {"before": retention.reservations_before, "limit": limit - gone}
+            gone += connection.execute(SQL["drop_old_reservations"], values).rowcount
         return gone
 
     def _events(self, connection: Connection, before: int, limit: int) -> int:

@@ -13,6 +13,7 @@ from tidings.store.paging import check_page_size, decode_customer, decode_place,
 from tidings.store.port import (
     Backlog,
     ContactPage,
+    Claim,
     DeliveryChange,
     DeliveryFilter,
     DeliveryPage,
@@ -48,6 +49,7 @@ from tidings.store.sqlite.migrate import migrate
 from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.reading import Reader
 from tidings.store.sqlite.recording import Recorder
+from tidings.store.sqlite.reservations import reserve
 from tidings.store.sqlite.retention import Purger
 from tidings.store.sqlite.suppressions import Lifting, add_suppressions, lift, suppression_pages, suppressions_of
 
@@ -60,9 +62,9 @@ class _Writing:
 
     def __init__(self, moves: MovesSeen) -> None:
         self.ids = EventIds()
-        self.recorder = Recorder(self.ids, moves)
-        self.leases = Leases(moves)
         self.interventions = Interventions(moves)
+        self.recorder = Recorder(self.ids, self.interventions, moves)
+        self.leases = Leases(moves)
         self.purger = Purger(self.ids)
         self.eraser = Eraser(self.interventions)
         self._moves = moves
@@ -167,6 +169,12 @@ class SqliteStore:
         for settlement in settlements:
             check_settlement(settlement)
         return await self._lanes.write.run(self._writing.leases.settle, settlements, weight=len(settlements))
+
+    async def reserve(self, claim: Claim) -> tuple[int | None, ...]:
+        """See the port; raises ValueError for a limit that lets nothing through or that looks nowhere."""
+        if any(each.limit < 1 or each.per < 1 for each in claim.limits):
+            raise ValueError(f"limits and their windows must be at least 1, got {claim.limits}")
+        return await self._lanes.write.run(reserve, claim)
 
     async def intervene(self, delivery_ids: Sequence[str], intervention: Intervention) -> list[State | None]:
         """See the port; raises ValueError for another cause. What has lost its event cannot be requeued."""

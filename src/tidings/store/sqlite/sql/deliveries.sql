@@ -2,10 +2,10 @@
 -- Store deliveries; one that is there already is the same decision made again.
 INSERT INTO delivery (
     id, event_seq, org_id, event_id, event_name, revision, rule_id, action, channel, recipient, customer_id,
-    created_at, due_at, expires_at, wake_at, lane
+    created_at, due_at, expires_at, wake_at, lane, revocable
 ) VALUES (
     :id, :event_seq, :org_id, :event_id, :event_name, :revision, :rule_id, :action, :channel, :recipient, :customer_id,
-    :created_at, :due_at, :expires_at, :wake_at, :lane
+    :created_at, :due_at, :expires_at, :wake_at, :lane, :revocable
 )
 ON CONFLICT (id) DO NOTHING;
 

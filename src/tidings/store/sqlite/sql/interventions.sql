@@ -65,6 +65,13 @@ FROM (
     LIMIT :limit
 ) AS page CROSS JOIN delivery ON delivery.seq = page.seq;
 
+-- deliveries_to_call_off
+-- What a later event makes pointless, of one rule to one customer.
+SELECT group_concat(json_array(id, seq, org_id, state, lane IS NOT NULL, 1))
+FROM delivery INDEXED BY delivery_revocable
+WHERE revocable = 1 AND state IN ('waiting', 'held')
+    AND org_id = :org_id AND customer_id = :customer_id AND rule_id = :rule_id AND event_seq < :before;
+
 -- move_deliveries
 -- Requeue or cancel deliveries; one that has a due time starts a new round of attempts.
 UPDATE delivery SET

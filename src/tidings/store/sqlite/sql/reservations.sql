@@ -1,0 +1,33 @@
+-- room_left
+-- Whether a unit is counted already, and otherwise the time of the last one that uses up the room.
+SELECT EXISTS (
+    SELECT 1 FROM reservation
+    WHERE org_id = :org_id AND key = :key AND sent_at > :since AND (unit = :unit OR delivery_id = :delivery_id)
+), (
+    SELECT max(sent_at) AS last_at FROM reservation
+    WHERE org_id = :org_id AND key = :key AND sent_at > :since
+    GROUP BY unit ORDER BY last_at DESC LIMIT 1 OFFSET :limit - 1
+);
+
+-- insert_reservations
+-- Count a delivery; one that is counted already stays as it is.
+INSERT INTO reservation (org_id, key, sent_at, unit, delivery_id)
+VALUES (:org_id, :key, :sent_at, :unit, :delivery_id)
+ON CONFLICT DO NOTHING;
+
+-- keep_reservations
+-- Count deliveries from when they were sent.
+UPDATE reservation SET sent_at = sent.value ->> 1
+FROM json_each(:sent) AS sent
+WHERE delivery_id = sent.value ->> 0;
+
+-- drop_reservations
+-- Count deliveries no more: they ended without being sent.
+DELETE FROM reservation WHERE delivery_id IN (SELECT value FROM json_each(:ids));
+
+-- drop_old_reservations
+-- Let go of what no window reaches back to.
+DELETE FROM reservation WHERE (org_id, key, sent_at, unit, delivery_id) IN (
+    SELECT org_id, key, sent_at, unit, delivery_id FROM reservation INDEXED BY reservation_sent
+    WHERE sent_at < :before ORDER BY sent_at LIMIT :limit
+);
