@@ -6,7 +6,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 PROTOS := $(shell find protos -name '*.proto')
 BUILT := pyproject.toml constraints.txt hatch_build.py $(PROTOS)
 
-.PHONY: help demo test check bench soak chaos released format clean
+.PHONY: help demo test check bench soak month chaos released format clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ soak: $(VENV)/.test ## Run the gateway for ten minutes: is memory level, is noth
 KILLS ?= 200
 chaos: $(VENV)/.test ## Kill the gateway at random moments: is nothing lost, nothing sent twice without need? SEED=1 for its dice.
 	$(BIN)/python tests/chaos.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+month: $(VENV)/.test ## Simulate a month for 10,000 customers in 24 zones; the tests have 1,000. CUSTOMERS=50000 is more.
+	TIDINGS_MONTH_CUSTOMERS=$(or $(CUSTOMERS),10000) $(BIN)/python -m pytest tests/system/test_simulated_month.py --show-capture=no
 
 released: $(VENV)/.dev ## Renew what buf breaking compares with: the contract as handed out.
 	$(BIN)/buf build -o protos/released.binpb

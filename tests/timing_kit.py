@@ -32,15 +32,15 @@ def ms(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def book(rules: str, *, brand: str = "", endpoint: str = "http://127.0.0.1:1/") -> Rulebook:
-    """Compile a rulebook whose brand in Berlin has these further lines."""
+def book(rules: str, *, brand: str = "", endpoint: str = "http://127.0.0.1:1/", **further: str) -> Rulebook:
+    """Compile a rulebook whose brand in Berlin has these further lines, with further files by path."""
     head = (
         f"version: 1\nbrands:\n  - org: {ORG}\n    name: Example Rewards\n    from: rewards@example.com\n"
         "    time_zone: Europe/Berlin\n    alerts_to: [team@example.com]\n"
         f"    endpoints: [{{name: crm, url: '{endpoint}', secrets: ['env:HOOK']}}]\n"
     )
     lines = "".join(f"    {line}\n" for line in brand.splitlines())
-    files = {"rules.yaml": rules, "brands/all.yaml": head + lines, "templates/expiring.en.txt": _TEMPLATE}
+    files = {"rules.yaml": rules, "brands/all.yaml": head + lines, "templates/expiring.en.txt": _TEMPLATE, **further}
     return load([Source(path=path, data=text.encode()) for path, text in files.items()])
 
 

@@ -118,11 +118,12 @@ GOOD_BRAND = "name: A\nfrom: a@example.com\n"
             id="webhook",
         ),
         pytest.param(
-            f"event: pointsIssued\nmode: on\nthrottle: {{limit: 1}}\nrollout: 5\nwehn: a\n{NOTIFY}",
+            f"event: pointsIssued\nmode: on\ndigest: {{every: 1d}}\nrollout: 500\nwehn: a\n{NOTIFY}",
             [
                 "rules.yaml:5:11: error[invalid-value]: this must be 'live', 'shadow' or 'off'",
-                "rules.yaml:6:5: error[not-supported]: the key 'throttle' is not supported yet (leave it out)",
-                "rules.yaml:7:5: error[not-supported]: the key 'rollout' is not supported yet (leave it out)",
+                "rules.yaml:6:5: error[not-supported]: the key 'digest' is not supported yet (leave it out)",
+                "rules.yaml:7:14: error[invalid-rollout]: this is not a share of the customers "
+                "(write a percentage from 0 to 100, such as 25)",
                 "rules.yaml:8:5: error[unknown-key]: unknown key 'wehn' (did you mean 'when'?)",
             ],
             id="keys",
@@ -335,7 +336,7 @@ rules:
                 "brands/all.yaml:6:16: error[unknown-time-zone]: there is no such time zone "
                 "(write an IANA name such as Asia/Kolkata)",
                 "brands/all.yaml:7:5: error[unknown-key]: unknown key 'org_id' (the keys here are address, alerts_to, "
-                "colours, consent, endpoints, from, locale, logo, name, org, quiet_hours, time_zone, weight)",
+                "caps, colours, consent, endpoints, from, locale, logo, name, org, quiet_hours, time_zone, weight)",
             ],
             id="zone outside",
         ),
@@ -448,7 +449,7 @@ def test_ten_planted_mistakes_in_two_hundred_files_are_all_found() -> None:
         "f070.yaml": (":6:29: error[unknown-endpoint]", "crm", "crn"),
         "f090.yaml": (":6:5: error[unknown-key]", "notify", "notifi"),
         "f110.yaml": (":1:10: error[invalid-value]", "version: 1", "version: 2"),
-        "f130.yaml": (":5:5: error[not-supported]", "when: eventLogId > `130`", "delay: 5m"),
+        "f130.yaml": (":5:5: error[not-supported]", "when: eventLogId > `130`", "digest: 5m"),
         "f150.yaml": (":6:5: error[duplicate-key]", NOTIFY, "id: x\n    " + NOTIFY),
         "f170.yaml": (":6:14: error[yaml-syntax]", "crm}}]", "crm}"),
         "f190.yaml": (":5:11: error[yaml-syntax]", "eventLogId", "`data`"),

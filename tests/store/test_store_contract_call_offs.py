@@ -37,11 +37,11 @@ async def test_what_is_held_is_cancelled_too_and_its_room_is_free(store: Store) 
     await store.record([publication])
     leased = await lease_one(store)
     limit = Limit(key="k", limit=1, per=1_000)
-    await store.reserve(Claim(org_id=50750, delivery_id=leased.delivery.id, unit="u", limits=(limit,), now=T0))
+    await store.reserve(Claim(org_id=50750, delivery_id=leased.delivery.id, limits=(limit,), now=T0))
     await store.settle([settlement(leased, Cause.HELD, due_at=T0 + 9_000)])
     await store.record([calling_off()])
     assert await state_of(store, publication.deliveries[0].id) is State.CANCELLED
-    other = Claim(org_id=50750, delivery_id="other", unit="v", limits=(limit,), now=T0)
+    other = Claim(org_id=50750, delivery_id="other", limits=(limit,), now=T0)
     assert await store.reserve(other) == (None,)
 
 

@@ -15,7 +15,8 @@ ONE_A_DAY = Limit(key="one", limit=1, per=DAY)
 
 
 def claim(name: str, *limits: Limit, now: int = T0, unit: str = "", org_id: int = 50750) -> Claim:
-    return Claim(org_id=org_id, delivery_id=name, unit=unit or name, limits=limits or (ONE_A_DAY,), now=now)
+    wanted = tuple(replace(each, unit=unit) for each in limits or (ONE_A_DAY,))
+    return Claim(org_id=org_id, delivery_id=name, limits=wanted, now=now)
 
 
 async def leased(store: Store, count: int = 1) -> list[Leased]:

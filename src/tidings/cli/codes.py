@@ -84,10 +84,12 @@ MEANINGS: Final[Mapping[str, str]] = {
     "invalid-address": "This is not an e-mail address, or not a recipient that an e-mail can have.",
     "invalid-argument": "The argument is a text, but not one that the function can use: no date, or no pattern.",
     "invalid-colour": "This is not a colour, which is `#` and six hexadecimal digits, or three.",
+    "invalid-duration": "This is not a length of time, which is a number and `s`, `m`, `h` or `d`, up to 31 days.",
     "invalid-event": (
         "The event of the case can be read, but a gateway would refuse it, so no rule would ever see it; mostly "
         "it is too large."
     ),
+    "invalid-limit": "A throttle or a cap lets through at least 1 and at most 10,000.",
     "invalid-locale": (
         "This is not a language tag, which is a language of two or three letters and, if need be, a region."
     ),
@@ -105,6 +107,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     ),
     "invalid-pause": "This is not a pause between attempts, which is a number and `s`, `m`, `h` or `d`, up to a week.",
     "invalid-rate": "This is not a rate, which is a number, a stroke, and `s`, `m`, `h` or `d`.",
+    "invalid-rollout": "The share of customers that a rule is for is a percentage from 0 to 100.",
     "invalid-time": "This is not a time of day, which is written with two digits for hours and two for minutes.",
     "invalid-type": (
         "The type of a webhook is made of words of letters, digits and underscores, with dots between them."

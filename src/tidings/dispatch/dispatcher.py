@@ -221,7 +221,7 @@ class Dispatcher:
 
     async def _send(self, job: Job, started: int) -> None:
         leased = job.leased
-        sent: Sent | Unreachable | Hold | None = None
+        sent: Sent | Unreachable | Hold | Stop | None = None
         try:
             sent = await self._sender.send(leased, job.destination.endpoint)
         except asyncio.CancelledError:
@@ -243,9 +243,9 @@ class Dispatcher:
             await self.endpoints.record(endpoint, outcome, now=now)
         self._move_up(job.destination)
 
-    def _judge(self, leased: Leased, sent: Sent | Unreachable | Hold, started: int) -> Settlement:
+    def _judge(self, leased: Leased, sent: Sent | Unreachable | Hold | Stop, started: int) -> Settlement:
         now = self._clock()
-        if isinstance(sent, Unreachable):
+        if isinstance(sent, Unreachable | Stop):
             return settle_untried(leased, Cause.SUPPRESSED, sent.reason, now=now)
         if isinstance(sent, Hold):
             self._metrics.held.labels(sent.kind).inc()

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tidings.channels import EmailChannel, WebhookChannel
-from tidings.dispatch.destination import Hold
+from tidings.dispatch.allowance import claim_of, refusal
+from tidings.dispatch.destination import Hold, Stop
 from tidings.dispatch.permission import Permission
 from tidings.dispatch.timing import Occasion, hold_back, zone_of
 from tidings.errors import NotFound
+from tidings.events import native_view
 from tidings.events.v1.event_pb2 import Event
+from tidings.expressions import Expression
 from tidings.model import Channel, Contact, Delivery, Email, Endpoint, Outcome, Refused
 from tidings.render import RenderError
 from tidings.rulebook import ComposeFailed, InvalidRulebook, Rulebook, Rulebooks, Unreachable, compose
@@ -45,7 +49,7 @@ class Sender:
         self._clock = clock
         self._permission = Permission(store=store, rulebooks=rulebooks, clock=clock)
 
-    async def send(self, leased: Leased, endpoint: Endpoint | None) -> Sent | Unreachable | Hold:
+    async def send(self, leased: Leased, endpoint: Endpoint | None) -> Sent | Unreachable | Hold | Stop:
         """Ask the gates, compose and send.
 
         Args:
@@ -63,7 +67,8 @@ class Sender:
                 if delivery.channel is Channel.EMAIL and delivery.customer_id
                 else None
             )
-            held = self._held(leased, rulebook, contact)
+            occasion = self._occasion(delivery, rulebook, event, contact)
+            held = None if occasion is None else hold_back(occasion)
             if held is not None:
                 return held
             message = compose(rulebook, delivery, event, contact)
@@ -71,6 +76,9 @@ class Sender:
             return Sent(Refused(detail=str(error)))
         if isinstance(message, Unreachable):
             return message
+        refused = None if occasion is None else await self._count(occasion)
+        if refused is not None:
+            return refused
         rule = rulebook.rules.rule(delivery.rule_id)
         retry = None if rule is None else rule.retry
         if isinstance(message, Email):
@@ -83,15 +91,27 @@ class Sender:
             message = replace(message, endpoint=endpoint)
         return Sent(await self._webhook.send(message, now=self._clock()), message.endpoint, retry)
 
-    def _held(self, leased: Leased, rulebook: Rulebook, contact: Contact | None) -> Hold | None:
-        """Ask the gates of timing; what no rule decided passes them."""
-        delivery = leased.delivery
+    def _occasion(
+        self, delivery: Delivery, rulebook: Rulebook, event: Event, contact: Contact | None
+    ) -> Occasion | None:
+        """Return what the gates of timing are asked about; None for what passes them all: no rule decided it."""
         rule = rulebook.rules.rule(delivery.rule_id)
         brand = self._rulebooks.current.rules.brands.get(delivery.org_id) or rulebook.rules.brands.get(delivery.org_id)
-        if rule is None or brand is None or delivery.channel is Channel.WEBHOOK:
+        if rule is None or brand is None:
             return None
+        if delivery.channel is Channel.WEBHOOK and rule.timing.throttle is None:
+            return None
+
+        def evaluate(expression: Expression) -> Any:
+            return expression.search(native_view(event), now=delivery.created_at, zone=brand.time_zone)
+
         zone = zone_of(contact, brand)
-        return hold_back(Occasion(delivery=delivery, rule=rule, brand=brand, zone=zone, now=self._clock()))
+        return Occasion(delivery=delivery, rule=rule, brand=brand, zone=zone, now=self._clock(), evaluate=evaluate)
+
+    async def _count(self, occasion: Occasion) -> Hold | Stop | None:
+        """Count a message that is about to be sent; say what becomes of one that is too many."""
+        claim = claim_of(occasion)
+        return None if claim is None else refusal(occasion, await self._store.reserve(claim))
 
     async def _rulebook(self, revision: str) -> Rulebook:
         current = self._rulebooks.current

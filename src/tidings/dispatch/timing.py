@@ -5,14 +5,15 @@ A rule is asked as it was when it decided, a brand as it is now: its quiet hours
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import time
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from tidings.dispatch.destination import Hold
-from tidings.expressions import Expression
-from tidings.model import Brand, Contact, Delivery, RecipientKind
-from tidings.rules import EmailAction, Rule
-from tidings.rules.hours import clock_at, quiet_until
+from tidings.model import Brand, Contact, Delivery
+from tidings.rules import Rule
+from tidings.rules.hours import clock_at, next_time, quiet_until
+from tidings.rules.planning import Evaluate, goes_to_customer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +26,34 @@ class Occasion:
     zone: ZoneInfo
     """The customer's time zone, or the brand's where the customer's is not known."""
     now: int
+    evaluate: Evaluate
+    """Evaluates an expression of the rule on the event, as of the decision."""
+
+    @property
+    def is_to_customer(self) -> bool:
+        """Whether this is an e-mail to a customer."""
+        delivery, actions = self.delivery, self.rule.actions
+        return delivery.action < len(actions) and goes_to_customer(delivery.recipient, actions[delivery.action])
 
 
 Gate = Callable[[Occasion], Hold | None]
 """Says what keeps a message back, and until when."""
 
 
+def _send_at(occasion: Occasion) -> Hold | None:
+    clock = occasion.rule.timing.send_at
+    if not isinstance(clock, time) or not occasion.is_to_customer:
+        return None
+    due_at = next_time(occasion.delivery.created_at + occasion.rule.timing.delay, clock, occasion.zone)
+    if due_at <= occasion.now:
+        return None
+    reason = f"it goes at {clock:%H:%M} by the customer's clock ({occasion.zone.key})"
+    return Hold(kind="send_at", reason=reason, due_at=due_at)
+
+
 def _quiet_hours(occasion: Occasion) -> Hold | None:
     quiet = occasion.brand.quiet_hours
-    if quiet is None or occasion.rule.timing.urgent or not is_to_customer(occasion.rule, occasion.delivery):
+    if quiet is None or occasion.rule.timing.urgent or not occasion.is_to_customer:
         return None
     end = quiet_until(occasion.now, quiet, occasion.zone)
     if end is None:
@@ -42,7 +62,7 @@ def _quiet_hours(occasion: Occasion) -> Hold | None:
     return Hold(kind="quiet_hours", reason=reason, due_at=end)
 
 
-CLOCK_GATES: Final[tuple[Gate, ...]] = (_quiet_hours,)
+CLOCK_GATES: Final[tuple[Gate, ...]] = (_send_at, _quiet_hours)
 """In the order they are asked."""
 
 
@@ -63,11 +83,3 @@ def zone_of(contact: Contact | None, brand: Brand) -> ZoneInfo:
         return ZoneInfo(contact.time_zone)
     except (LookupError, ValueError, OSError):
         return brand.time_zone
-
-
-def is_to_customer(rule: Rule, delivery: Delivery) -> bool:
-    """Say whether a delivery is an e-mail to a customer: by its customer id, or to an address that the event gave."""
-    if delivery.recipient.kind is RecipientKind.CUSTOMER:
-        return True
-    action = rule.actions[delivery.action] if delivery.action < len(rule.actions) else None
-    return isinstance(action, EmailAction) and isinstance(action.to, Expression)

@@ -8,9 +8,9 @@ from tidings.errors import EventIdReused, InvalidEvent, TidingsError
 from tidings.events import content_digest, customer_id, derive_event_id, event_name, validate
 from tidings.events.v1.event_pb2 import Event
 from tidings.model import PlannedDelivery
-from tidings.rulebook import Rulebooks
-from tidings.rules import Decision, decide
-from tidings.store import Publication, Recorded, RecordResult, Store, StoredEvent
+from tidings.rulebook import Rulebook, Rulebooks
+from tidings.rules import Decision, RuleFailure, decide, revocation
+from tidings.store import CallOff, Publication, Recorded, RecordResult, Store, StoredEvent
 from tidings.telemetry import Metrics, events, get_logger
 
 log = get_logger()
@@ -95,7 +95,15 @@ class Publish:
         self._count(decision, event)
         matched = tuple(match.rule_id for match in decision.matches if match.mode == "live")
         stored = self._store_event(event, digest, now=now, matched=matched)
-        return Publication(event=stored, deliveries=decision.deliveries)
+        called_off = self._call_offs(rulebook, event, now) if stored.name in rulebook.rules.cancelled_by else ()
+        return Publication(event=stored, deliveries=decision.deliveries, call_offs=called_off)
+
+    def _call_offs(self, rulebook: Rulebook, event: Event, now: int) -> tuple[CallOff, ...]:
+        """Say which waiting deliveries the event makes pointless."""
+        found = revocation(rulebook.rules, event, now=now)
+        self._tell_failures(found.failures, event)
+        reason = f"called off by {event_name(event)} {event.event_id}"
+        return tuple(CallOff(rule_id=each, customer_id=found.customer_id, reason=reason) for each in found.rule_ids)
 
     def _store_event(self, event: Event, digest: bytes, *, now: int, matched: tuple[str, ...]) -> StoredEvent:
         return StoredEvent(
@@ -113,7 +121,10 @@ class Publish:
     def _count(self, decision: Decision, event: Event) -> None:
         for match in decision.matches:
             self._metrics.matches.labels(match.rule_id, match.mode).inc()
-        for failure in decision.failures:
+        self._tell_failures(decision.failures, event)
+
+    def _tell_failures(self, failures: Sequence[RuleFailure], event: Event) -> None:
+        for failure in failures:
             self._metrics.rule_failures.labels(failure.rule_id).inc()
             log.warning(
                 events.RULE_FAILED,

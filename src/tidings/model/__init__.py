@@ -3,7 +3,7 @@
 Times are epoch milliseconds as ``int`` throughout: they compare, store and travel without a zone.
 """
 
-from tidings.model.brand import Brand, Colours, ConsentPolicy, Endpoint, QuietHours, Rate, SecretRef, Secrets
+from tidings.model.brand import Brand, Cap, Colours, ConsentPolicy, Endpoint, QuietHours, Rate, SecretRef, Secrets
 from tidings.model.contact import SERVICE, Contact, contact_faults, is_address
 from tidings.model.delivery import (
     ENDED,
@@ -38,6 +38,7 @@ __all__ = [
     "Attempt",
     "Attempted",
     "Brand",
+    "Cap",
     "Cause",
     "Channel",
     "Colours",

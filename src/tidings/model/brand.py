@@ -104,6 +104,20 @@ class Colours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """At most ``limit`` e-mails to a customer in ``per`` milliseconds, whatever rules send them."""
+
+    limit: int
+    per: int
+    categories: frozenset[str] | None = None
+    """The categories that count; None: all but service."""
+
+    def covers(self, category: str) -> bool:
+        """Say whether messages of a category count."""
+        return category != "service" if self.categories is None else category in self.categories
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Brand:
     """A tenant: one organisation with its sender, zone, locale and endpoints."""
 
@@ -115,6 +129,7 @@ class Brand:
     time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     locale: str = "en"
     quiet_hours: QuietHours | None = None
+    caps: tuple[Cap, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     weight: int = 1
     """Its share of the gateway when others have work waiting too."""

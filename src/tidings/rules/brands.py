@@ -8,9 +8,10 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from tidings.documents import Document, Path, Report, validate
-from tidings.model import Brand, Colours, ConsentPolicy, Endpoint, QuietHours, SecretRef, Secrets, Severity
-from tidings.rules.forms import is_reference, read_clock_time, read_pauses, read_rate, read_zone
+from tidings.model import Brand, Cap, Colours, ConsentPolicy, Endpoint, QuietHours, SecretRef, Secrets, Severity
+from tidings.rules.forms import is_reference, read_clock_time, read_pause, read_pauses, read_rate, read_zone
 from tidings.rules.shapes import BrandsFile, BrandShape, ColoursShape, EndpointShape, QuietHoursShape
+from tidings.rules.timing_shapes import CapShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +130,7 @@ def _build(shape: BrandShape) -> Brand:
         time_zone=read_zone(shape.time_zone),
         locale=shape.locale,
         quiet_hours=_quiet_hours(shape.quiet_hours),
+        caps=tuple(_cap(each) for each in shape.caps),
         endpoints=tuple(_endpoint(shape.org, each) for each in shape.endpoints),
         weight=shape.weight,
         logo=shape.logo,
@@ -153,6 +155,11 @@ def _quiet_hours(shape: QuietHoursShape | None) -> QuietHours | None:
     if shape is None:
         return None
     return QuietHours(start=read_clock_time(shape.start), end=read_clock_time(shape.end))
+
+
+def _cap(shape: CapShape) -> Cap:
+    categories = None if shape.categories is None else frozenset(shape.categories)
+    return Cap(limit=shape.limit, per=read_pause(shape.per), categories=categories)
 
 
 def _endpoint(org: int, shape: EndpointShape) -> Endpoint:

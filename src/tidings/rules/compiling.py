@@ -12,7 +12,7 @@ from tidings.rules.brands import Brands, read_brands
 from tidings.rules.expressions import ExpressionReader, RuleExpressions
 from tidings.rules.forms import read_pauses
 from tidings.rules.pace import Pace, unhurried
-from tidings.rules.reading_timing import read_timing
+from tidings.rules.reading_timing import TimingReader
 from tidings.rules.references import References
 from tidings.rules.ruleset import Action, CompiledBody, EmailAction, Rule, RuleSet, WebhookAction
 from tidings.rules.shapes import ActionShape, Body, RulesFile, RuleShape
@@ -114,7 +114,7 @@ class _Compiler:
             _action(reader, (*path, "notify", position), action) if action is not None else None
             for position, action in enumerate(shape.notify)
         ]
-        timing = read_timing(shape)
+        timing = TimingReader(self._expressions, document, path, found.append).read(shape)
         for problem in found:
             self._report(problem)
         if sound and not any(problem.severity is Severity.ERROR for problem in found):

@@ -10,9 +10,9 @@ from typing import Literal
 
 from tidings.events import customer_id, event_name
 from tidings.events.v1.event_pb2 import Event
-from tidings.expressions import EvaluationError
+from tidings.expressions import EvaluationError, Expression
 from tidings.model import Brand, PlannedDelivery
-from tidings.rules.planning import deliveries, expiry
+from tidings.rules.planning import deliveries, due, expiry
 from tidings.rules.ruleset import Rule, RuleSet
 from tidings.rules.subject import Subject
 
@@ -51,7 +51,7 @@ class Decision:
 NOTHING = Decision()
 
 
-def decide(ruleset: RuleSet, event: Event, *, now: int, event_id: str) -> Decision:
+def decide(ruleset: RuleSet, event: Event, *, now: int, event_id: str, everyone: bool = False) -> Decision:
     """Say which rules apply to an event and what they send.
 
     An organisation without a brand has nothing to send as: no rule applies to it. An ``expires_at`` or a recipient
@@ -62,6 +62,7 @@ def decide(ruleset: RuleSet, event: Event, *, now: int, event_id: str) -> Decisi
         event: what happened; it need not carry its id.
         now: epoch milliseconds, what ``now()`` is and when deliveries are due.
         event_id: the id that deliveries are derived from.
+        everyone: take every customer into rollouts, as tests of rules do.
     """
     brand = ruleset.brands.get(event.org_id)
     index = ruleset.index.get(event_name(event)) if brand is not None else None
@@ -71,22 +72,31 @@ def decide(ruleset: RuleSet, event: Event, *, now: int, event_id: str) -> Decisi
     candidates = index.candidates(event.org_id, subject)
     if not candidates:
         return NOTHING
-    decider = _Decider(event, brand, subject, now=now, event_id=event_id)
+    decider = _Decider(event, brand, subject, now=now, event_id=event_id, everyone=everyone)
     for _, rule in candidates:
         decider.consider(rule)
     return Decision(matches=tuple(decider.matches), failures=tuple(decider.failures))
 
 
+def is_in_rollout(rule: Rule, event: Event, event_id: str) -> bool:
+    """Say whether a rule is for the event's customer; of events without a customer it takes the same share."""
+    rollout = rule.timing.rollout
+    return rollout is None or rollout.includes(event.org_id, customer_id(event) or event_id)
+
+
 class _Decider:
     """One decision under way."""
 
-    __slots__ = ("_brand", "_event", "_event_id", "_now", "_subject", "failures", "matches")
+    __slots__ = ("_brand", "_event", "_event_id", "_everyone", "_now", "_subject", "failures", "matches")
 
-    def __init__(self, event: Event, brand: Brand, subject: Subject, *, now: int, event_id: str) -> None:
+    def __init__(
+        self, event: Event, brand: Brand, subject: Subject, *, now: int, event_id: str, everyone: bool
+    ) -> None:
         self._event = event
         self._brand = brand
         self._now = now
         self._event_id = event_id
+        self._everyone = everyone
         self._subject = subject
         self.matches: list[Match] = []
         self.failures: list[RuleFailure] = []
@@ -94,7 +104,9 @@ class _Decider:
     def consider(self, rule: Rule) -> None:
         """Add the rule to the matches if it applies, to the failures if that cannot be told."""
         try:
-            if rule.when is None or self._subject.search(rule.when) is True:
+            if rule.when is not None and self._subject.search(rule.when) is not True:
+                return
+            if self._everyone or is_in_rollout(rule, self._event, self._event_id):
                 self._match(rule)
         except EvaluationError as error:
             self._fail(rule, str(error))
@@ -103,13 +115,16 @@ class _Decider:
         if rule.mode == "shadow":
             self.matches.append(Match(rule_id=rule.id, mode="shadow", deliveries=()))
             return
+        throttle = rule.timing.throttle
+        if throttle is not None and isinstance(throttle.by, Expression):
+            self._subject.search(throttle.by)  # what cannot be counted fails here, not when it is to be sent
         planned = deliveries(
             rule,
             self._brand,
             self._subject.search,
             event_id=self._event_id,
             customer=customer_id(self._event),
-            now=self._now,
+            due_at=due(rule, self._subject.search, self._brand.time_zone, now=self._now),
             expires_at=expiry(rule, self._subject.search, self._brand.time_zone),
             failed=partial(self._fail, rule),
         )

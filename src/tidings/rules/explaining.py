@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from tidings.errors import NotFound
-from tidings.events import event_name, native_view
+from tidings.events import customer_id, event_name, native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import EvaluationError, Expression, Trace, trace
 from tidings.expressions.nodes import Kind, Node
@@ -35,6 +35,8 @@ class Verdict(StrEnum):
     """Its condition gives something besides true."""
     FAILED = "failed"
     """Its condition, or its ``expires_at``, cannot be evaluated on this event."""
+    LEFT_OUT = "left_out"
+    """It would apply, but its rollout leaves the customer out."""
     OFF = "off"
     OTHER_EVENT = "other_event"
     OTHER_ORGANISATION = "other_organisation"
@@ -102,7 +104,7 @@ def explain(
     name = event_name(event)
     rules = [rule for rule in ruleset.rules if name in rule.events] if rule_id is None else [_named(ruleset, rule_id)]
     decision = decide(ruleset, event, now=now, event_id=event_id)
-    explainer = _Explainer(event, ruleset.brands.get(event.org_id), decision, now=now)
+    explainer = _Explainer(event, ruleset.brands.get(event.org_id), decision, now=now, event_id=event_id)
     return tuple(explainer.explain(rule) for rule in rules)
 
 
@@ -116,7 +118,9 @@ def _named(ruleset: RuleSet, rule_id: str) -> Rule:
 class _Explainer:
     """The explanations of one event."""
 
-    def __init__(self, event: Event, brand: Brand | None, decision: Decision, *, now: int) -> None:
+    def __init__(self, event: Event, brand: Brand | None, decision: Decision, *, now: int, event_id: str) -> None:
+        who = customer_id(event)
+        self._who = f"customer {who}" if who else f"event {event_id}, which names no customer,"
         self._name = event_name(event)
         self._org = event.org_id
         self._view = native_view(event)
@@ -148,6 +152,8 @@ class _Explainer:
         match = self._matches.get(rule.id)
         failures = tuple(self._failures.get(rule.id, ()))
         verdict = Verdict.MATCHED if match else Verdict.FAILED if failures else Verdict.NOT_TRUE
+        if verdict is Verdict.NOT_TRUE and (told is None or told.value is True):
+            verdict = Verdict.LEFT_OUT  # a condition that holds and no match: nothing else can be in the way
         near = self._near_miss(rule.when, brand) if verdict is Verdict.NOT_TRUE and rule.when else None
         expires_at = self._expires_at(rule, brand)
         deliveries = match.deliveries if match else ()
@@ -156,6 +162,8 @@ class _Explainer:
             verdict=verdict,
             reason=self._matched(rule, len(deliveries), failures, expires_at)
             if match
+            else f"it would apply, but {_share(rule)} leaves {self._who} out"
+            if verdict is Verdict.LEFT_OUT
             else _not_matched(told, decided, near, failures),
             trace=told,
             decided_by=decided,
@@ -184,6 +192,8 @@ class _Explainer:
     def _matched(self, rule: Rule, deliveries: int, failures: Sequence[str], expires_at: int | None) -> str:
         sends = f"sends {deliveries} {'delivery' if deliveries == 1 else 'deliveries'}"
         said = ["matched", "shadow mode sends nothing" if rule.mode == "shadow" else sends, *failures]
+        if rule.timing.rollout is not None:
+            said.append(f"{_share(rule)} takes {self._who} in")
         if expires_at is not None and expires_at <= self._now:
             said.append(f"expires_at ({iso(expires_at)}) had passed when it was decided, so nothing is sent")
         return "; ".join(said)
@@ -230,6 +240,11 @@ def _not_matched(told: Trace | None, decided: Part | None, near: Part | None, fa
     if told is not None and is_true(told.value):
         return f"the condition gives {brief(told.value)}, and only true is a match"
     return f"the condition is not true: {decided}"
+
+
+def _share(rule: Rule) -> str:
+    rollout = rule.timing.rollout
+    return "its rollout" if rollout is None else f"its rollout of {rollout.percent:g} %"
 
 
 def _some(names: Sequence[object]) -> str:

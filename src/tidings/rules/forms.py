@@ -26,6 +26,7 @@ _RATE: Final = re.compile(r"([1-9][0-9]{0,6})/(s|m|h|d)")
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PAUSE: Final = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)")
 _LONGEST_PAUSE_MS: Final = 7 * 86_400_000
+_LONGEST_DURATION_MS: Final = 31 * 86_400_000
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,998}[\x21-\x7e])?")
 _OURS: Final = frozenset(
@@ -167,6 +168,15 @@ def read_pause(text: str) -> int:
 def read_pauses(texts: Iterable[str] | None) -> tuple[int, ...] | None:
     """Return checked pauses in milliseconds; None for none given."""
     return None if texts is None else tuple(read_pause(each) for each in texts)
+
+
+def duration(text: str) -> str:
+    """Check how long something takes, such as ``7d``; ``read_pause`` reads it."""
+    found = _PAUSE.fullmatch(text)
+    if found is None or read_pause(text) > _LONGEST_DURATION_MS:
+        hint = "write 90s, 30m, 2h or 7d, up to 31d"
+        raise PydanticCustomError("invalid-duration", "this is not a length of time", {"hint": hint})
+    return text
 
 
 def header_name(text: str) -> str:

@@ -1,15 +1,16 @@
 """What a rule that applies sends, to whom, until when."""
 
 from collections.abc import Callable, Iterator
-from datetime import tzinfo
+from datetime import time, tzinfo
 from typing import Any
 
 from tidings.expressions import EvaluationError, Expression
 from tidings.expressions.errors import Fault
-from tidings.expressions.moments import moment
+from tidings.expressions.moments import DATE, moment
 from tidings.model import Brand, Channel, PlannedDelivery, Recipient, RecipientKind, delivery_id
 from tidings.rules.forms import is_address
-from tidings.rules.ruleset import EmailAction, Rule, WebhookAction
+from tidings.rules.hours import next_time
+from tidings.rules.ruleset import Action, EmailAction, Rule, WebhookAction
 
 Evaluate = Callable[[Expression], Any]
 """Evaluates an expression on the event of the decision."""
@@ -26,6 +27,23 @@ def expiry(rule: Rule, evaluate: Evaluate, zone: tzinfo) -> int | None:
         raise fault.error(fault.message, hint=fault.hint) from None
 
 
+def due(rule: Rule, evaluate: Evaluate, zone: tzinfo, *, now: int) -> int:
+    """Return when the rule's messages may go at the earliest, of those decided ``now``; raise EvaluationError.
+
+    A time of day is not reckoned in: it depends on whom a message goes to. A date means its first moment.
+    """
+    earliest = now + rule.timing.delay
+    if not isinstance(rule.timing.send_at, Expression):
+        return earliest
+    value = evaluate(rule.timing.send_at)
+    if isinstance(value, str) and DATE.fullmatch(value.strip()):
+        value = f"{value.strip()} 00:00"
+    try:
+        return earliest if value is None else max(earliest, moment("send_at", value, zone))
+    except Fault as fault:
+        raise fault.error(fault.message, hint=fault.hint) from None
+
+
 def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)
     rule: Rule,
     brand: Brand,
@@ -33,7 +51,7 @@ def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)
     *,
     event_id: str,
     customer: str | None,
-    now: int,
+    due_at: int,
     expires_at: int | None,
     failed: Callable[[str], None],
 ) -> Iterator[PlannedDelivery]:
@@ -57,10 +75,25 @@ def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)
                 channel=channel,
                 recipient=recipient,
                 customer_id=customer,
-                due_at=now,
+                due_at=_due_for(rule, recipient, action, brand, due_at),
                 expires_at=expires_at,
-                lane=_lane(brand, recipient, customer),
+                lane=None if rule.timing.is_later else _lane(brand, recipient, customer),
+                revocable=bool(rule.timing.cancel_on),
             )
+
+
+def goes_to_customer(recipient: Recipient, action: Action) -> bool:
+    """Say whether it is an e-mail to a customer: by the customer's id, or to an address that the event gives."""
+    by_path = isinstance(action, EmailAction) and isinstance(action.to, Expression)
+    return by_path or recipient.kind is RecipientKind.CUSTOMER
+
+
+def _due_for(rule: Rule, recipient: Recipient, action: Action, brand: Brand, due_at: int) -> int:
+    """Reckon the time of day in by the brand's clock; by a customer's, which may change, it is reckoned when due."""
+    clock = rule.timing.send_at
+    if not isinstance(clock, time) or goes_to_customer(recipient, action):
+        return due_at
+    return next_time(due_at, clock, brand.time_zone)
 
 
 def _lane(brand: Brand, recipient: Recipient, customer: str | None) -> str | None:

@@ -6,6 +6,7 @@ from tidings.documents import Document, Path, Report, did_you_mean
 from tidings.events import catalog
 from tidings.model import Brand
 from tidings.rules.brands import Brands
+from tidings.rules.reading_timing import cancel_items
 from tidings.rules.shapes import ActionShape, EmailShape, RuleShape, WebhookShape
 
 _MOST_NAMED = 5
@@ -24,6 +25,7 @@ class References:
     def check(self, document: Document, path: Path, rule: RuleShape, report: Report) -> None:
         """Report every name in a rule that names nothing."""
         self._check_events(document, path, rule, report)
+        self._check_cancel_on(document, path, rule, report)
         self._check_orgs(document, path, rule, report)
         brands = self._brands_of(rule)
         for position, action in enumerate(rule.notify):
@@ -33,13 +35,23 @@ class References:
     def _check_events(self, document: Document, path: Path, rule: RuleShape, report: Report) -> None:
         is_list = not isinstance(rule.event, str)
         for position, name in enumerate(rule.events):
-            if name not in self._known_events:
-                at: Path = (*path, "event", position) if is_list else (*path, "event")
-                known = catalog().find(name)
-                hint = f"did you mean {known.name!r}?" if known else did_you_mean(name, self._events)
-                message = f"there is no event {name!r}"
-                hint = hint or "tidings catalog lists the events"
-                report(document.problem(at, code="unknown-event", message=message, hint=hint))
+            at: Path = (*path, "event", position) if is_list else (*path, "event")
+            self._check_event(document, at, name, report)
+
+    def _check_cancel_on(self, document: Document, path: Path, rule: RuleShape, report: Report) -> None:
+        for within, item in cancel_items(rule):
+            if isinstance(item, str):
+                self._check_event(document, (*path, *within), item, report)
+            else:
+                self._check_event(document, (*path, *within, "event"), item.event, report)
+
+    def _check_event(self, document: Document, at: Path, name: str, report: Report) -> None:
+        if name not in self._known_events:
+            known = catalog().find(name)
+            hint = f"did you mean {known.name!r}?" if known else did_you_mean(name, self._events)
+            message = f"there is no event {name!r}"
+            hint = hint or "tidings catalog lists the events"
+            report(document.problem(at, code="unknown-event", message=message, hint=hint))
 
     def _check_orgs(self, document: Document, path: Path, rule: RuleShape, report: Report) -> None:
         if not self._brands.complete:

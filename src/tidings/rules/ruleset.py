@@ -69,6 +69,16 @@ class Rule:
     timing: Timing = field(default_factory=Timing)
 
 
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What an event calls off."""
+
+    bound: BoundExpressions
+    """The conditions, compiled for this event's message."""
+    rules: tuple[tuple[Rule, Expression | None], ...]
+    """Rules, each with its condition or None for always, in their order."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuleSet:
     """The rules and brands of a rulebook."""
@@ -95,6 +105,15 @@ class RuleSet:
         """Return the expressions bound to events of a name so far; it must be a name that a rule has."""
         found = self._bound.get(event_name)
         return self._bound.setdefault(event_name, BoundExpressions(event_name)) if found is None else found
+
+    @cached_property
+    def cancelled_by(self) -> Mapping[str, Cancelled]:
+        """Rules whose waiting messages an event calls off, by its name."""
+        found: dict[str, list[tuple[Rule, Expression | None]]] = {}
+        for rule in self.rules:
+            for each in rule.timing.cancel_on:
+                found.setdefault(each.event, []).append((rule, each.when))
+        return {name: Cancelled(BoundExpressions(name), tuple(rules)) for name, rules in found.items()}
 
     @cached_property
     def _by_id(self) -> Mapping[str, Rule]:

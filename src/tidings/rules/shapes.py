@@ -40,6 +40,7 @@ from tidings.rules.forms import (
     zone,
 )
 from tidings.rules.parts import Expression, Filled, Name, Shape, Text, identifier, kind_of
+from tidings.rules.timing_shapes import CancelOn, CapShape, Duration, Rollout, SendAt, ThrottleShape
 
 _TYPE: Final = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
@@ -166,7 +167,7 @@ _ONE_EACH: Final = "write one list item for each"
 class RuleShape(Shape):
     """Which event, on which condition, notifies whom by what."""
 
-    planned_keys: ClassVar = frozenset({"throttle", "delay", "send_at", "digest", "cancel_on", "rollout"})
+    planned_keys: ClassVar = frozenset({"digest"})
 
     id: Name = Field(description="Name of the rule, unique in the rulebook.")
     description: StrictStr = Field(default="", description="What the rule is for, in words.")
@@ -194,6 +195,17 @@ class RuleShape(Shape):
     retry: Annotated[tuple[Pause, ...], Filled] | None = Field(
         default=None,
         description="Pauses between attempts, such as [5s, 5m, 1h]; the endpoint's or the usual ones when absent.",
+    )
+    throttle: ThrottleShape | None = Field(default=None, description="At most so many in a time.")
+    rollout: Rollout | None = Field(
+        default=None, description="Percentage of the customers it is for, always the same ones; all when absent."
+    )
+    delay: Duration | None = Field(default=None, description="How long after the event, such as 2h, up to 31d.")
+    send_at: SendAt | None = Field(
+        default=None, description="Time of day by the customer's clock, HH:MM, or JMESPath of the moment."
+    )
+    cancel_on: CancelOn | None = Field(
+        default=None, description="Events of the same customer that call off what has not been sent yet."
     )
     urgent: StrictBool = Field(default=False, description="true: e-mails to customers go in quiet hours, too.")
     notify: Annotated[tuple[ActionShape, ...], Filled] = Field(description="What to send, to whom.")
@@ -266,6 +278,7 @@ class BrandShape(Shape):
     quiet_hours: QuietHoursShape | None = Field(
         default=None, description="Local hours in which customers are left alone."
     )
+    caps: tuple[CapShape, ...] = Field(default=(), description="Most e-mails to a customer in a time.")
     endpoints: tuple[EndpointShape, ...] = Field(default=(), description="Webhook addresses.")
     weight: Annotated[StrictInt, Field(ge=1, le=100)] = Field(
         default=1, description="Share of the gateway while other brands have messages waiting too."

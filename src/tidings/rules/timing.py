@@ -1,6 +1,45 @@
 """When a rule's messages go, as compiled; what each key asks for is said in rules/README.md."""
 
+import hashlib
 from dataclasses import dataclass
+from datetime import time
+from typing import Literal
+
+from tidings.expressions import Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """At most ``limit`` events in ``per`` milliseconds."""
+
+    limit: int
+    per: int
+    by: Literal["customer", "brand"] | Expression
+    text: str
+    """As written, for reasons: ``1 in 7d by customer``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """A share of the customers; those of a small share are among those of every larger one."""
+
+    percent: float
+    group: str
+    """Rules of one group take the same customers."""
+
+    def includes(self, org_id: int, who: str) -> bool:
+        """Say whether somebody is among them: always the same, on every machine."""
+        parts = (self.group, str(org_id), who)
+        digest = hashlib.sha256("".join(f"{len(part)}:{part}," for part in parts).encode()).digest()
+        return int.from_bytes(digest[:8], "big") * 100 < self.percent * 2**64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOn:
+    """An event that makes what waits pointless."""
+
+    event: str
+    when: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -9,3 +48,16 @@ class Timing:
 
     urgent: bool = False
     """Whether e-mails to customers pass their quiet hours."""
+    delay: int = 0
+    """How long after the decision the first attempt is made, milliseconds."""
+    send_at: time | Expression | None = None
+    """The time of day at which the first attempt is made, or an expression of the moment."""
+    rollout: Rollout | None = None
+    """None: every customer."""
+    throttle: Throttle | None = None
+    cancel_on: tuple[CancelOn, ...] = ()
+
+    @property
+    def is_later(self) -> bool:
+        """Whether messages may go later than they were decided, so that no order can be kept with others."""
+        return bool(self.delay) or self.send_at is not None

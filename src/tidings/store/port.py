@@ -120,6 +120,8 @@ class Limit:
     """At least 1."""
     per: int
     """The window, milliseconds."""
+    unit: str = ""
+    """Deliveries of one unit count once, such as all that a rule sends for one event; empty: each by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +130,6 @@ class Claim:
 
     org_id: int
     delivery_id: str
-    unit: str
-    """Deliveries of one unit count once, such as all that a rule sends for one event."""
     limits: tuple[Limit, ...]
     now: int
 

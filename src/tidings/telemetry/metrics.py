@@ -51,7 +51,7 @@ class Metrics:
         self.held = Counter(
             "tidings_deliveries_held",
             "Times a delivery was kept back: for its endpoint (its rate, because it was busy, its breaker, because it "
-            "asked for a pause) or by a gate (quiet hours).",
+            "asked for a pause) or by a gate (send_at, quiet hours, a cap).",
             ["kind"],
             registry=self.registry,
         )

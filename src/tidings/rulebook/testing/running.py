@@ -77,7 +77,7 @@ def decide_case(rules: RuleSet, case: Case) -> tuple[Decision, int]:
     if case.event is None:
         return Decision(), 0
     now = _moment(rules, case, case.event)
-    return decide(rules, case.event, now=now, event_id=_event_id(case.event)), now
+    return decide(rules, case.event, now=now, event_id=_event_id(case.event), everyone=True), now
 
 
 def _moment(rules: RuleSet, case: Case, event: Event) -> int:

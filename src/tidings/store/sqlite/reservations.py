@@ -32,7 +32,7 @@ def _room(connection: Connection, claim: Claim, limit: Limit) -> int | None:
     """Return None where there is room, or when there will be."""
     values: dict[str, Value] = {
         "org_id": claim.org_id,
-        "unit": claim.unit,
+        "unit": limit.unit or claim.delivery_id,
         "delivery_id": claim.delivery_id,
         "key": limit.key,
         "limit": limit.limit,
@@ -43,8 +43,8 @@ def _room(connection: Connection, claim: Claim, limit: Limit) -> int | None:
 
 
 def _count(connection: Connection, claim: Claim) -> None:
-    keys = dict.fromkeys(each.key for each in claim.limits)
-    rows = [(claim.org_id, key, UNDER_WAY, claim.unit, claim.delivery_id) for key in keys]
+    counted = dict.fromkeys((each.key, each.unit or claim.delivery_id) for each in claim.limits)
+    rows = [(claim.org_id, key, UNDER_WAY, unit, claim.delivery_id) for key, unit in counted]
     insert_rows(connection, "insert_reservations", rows)
 
 

@@ -1,0 +1,298 @@
+"""A month for many customers all over the world, by a clock that jumps: is anybody told too much, or at night, or late?
+
+Everything is real but the clock and the relay: decisions, the store in a file, the dispatcher, its gates. The laws are
+told here another way than the gates know them: by the clock on each customer's wall, and by counting afterwards. The
+month has the days on which clocks change in Lord Howe, in Europe and in America.
+"""
+
+import asyncio
+import os
+import random
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any, Final, cast
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from channels_kit import SECRETS, secrets_of
+from tidings.channels import WebhookSettings, open_webhook_channel
+from tidings.dispatch import Dispatcher, DispatchSettings
+from tidings.events.v1.event_pb2 import Event
+from tidings.intake import Publish
+from tidings.model import Accepted, Contact, Deferred, Delivery, Email, Outcome, Refused, State
+from tidings.rulebook import Rulebook, Rulebooks
+from tidings.store import DeliveryFilter, Store, open_store
+from tidings.telemetry import Metrics
+from timing_kit import DAY, HOUR, ORG, book, ms
+
+CUSTOMERS: Final = int(os.environ.get("TIDINGS_MONTH_CUSTOMERS", "1000"))
+"""``make month`` has 10,000."""
+
+BEGIN: Final = ms("2026-10-03T00:00+00:00")
+END: Final = BEGIN + 31 * DAY
+STEP: Final = HOUR
+"""Events come in by the hour."""
+
+ZONES: Final = (
+    "Africa/Cairo", "Africa/Lagos", "America/Chicago", "America/Los_Angeles", "America/New_York", "America/Sao_Paulo",
+    "America/St_Johns", "Asia/Dubai", "Asia/Jakarta", "Asia/Kathmandu", "Asia/Kolkata", "Asia/Manila", "Asia/Riyadh",
+    "Asia/Shanghai", "Asia/Tokyo", "Australia/Adelaide", "Australia/Lord_Howe", "Australia/Sydney", "Europe/Berlin",
+    "Europe/London", "Pacific/Apia", "Pacific/Auckland", "Pacific/Honolulu", "UTC",
+)  # fmt: skip
+
+QUIET: Final = (time(21), time(8))
+CAPS: Final = {("offers", "reminders"): (2, 2 * DAY), ("offers",): (2, 7 * DAY)}
+THROTTLED: Final = ("tier", 1, 7 * DAY)
+
+BRAND: Final = """\
+quiet_hours: {from: "21:00", to: "08:00"}
+caps: [{limit: 2, per: 2d, categories: [offers, reminders]}, {limit: 2, per: 7d, categories: [offers]}]
+"""
+RULES: Final = """\
+version: 1
+rules:
+  - id: expiring
+    event: pointsExpiryReminder
+    category: reminders
+    expires_at: data.scheduledExpiryDate
+    cancel_on: pointsRedeemed
+    delay: 2h
+    notify: [{email: {to: customer, template: expiring}}]
+  - id: offer
+    event: pointsIssued
+    category: offers
+    send_at: "18:30"
+    rollout: 80
+    notify: [{email: {to: customer, template: plain}}]
+  - id: tier
+    event: tierUpgraded
+    category: reminders
+    throttle: {limit: 1, per: 7d, by: customer}
+    notify: [{email: {to: customer, template: plain}}]
+  - id: receipt
+    event: pointsRedeemed
+    urgent: true
+    notify: [{email: {to: customer, template: plain}}]
+"""
+CATEGORIES: Final = {"expiring": "reminders", "offer": "offers", "tier": "reminders", "receipt": "service"}
+
+
+@dataclass(slots=True)
+class World:
+    """The clock, what happens by it, and who got what when."""
+
+    now: int = BEGIN
+    sent: list[tuple[int, str]] = field(default_factory=list)
+    """When, and which delivery."""
+    dice: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 (the same month each time)
+
+    def __call__(self) -> int:
+        return self.now
+
+    async def send(self, email: Email) -> Outcome:
+        """Stand for a relay that is busy now and then, and now and then knows nobody of that name."""
+        throw = self.dice.random()
+        if throw < 0.05:
+            return Deferred(status_code=451, detail="busy")
+        if throw < 0.06:
+            return Refused(status_code=550, detail="nobody here")
+        self.sent.append((self.now, email.delivery_id))
+        return Accepted()
+
+
+@dataclass(slots=True)
+class JumpingStore:
+    """The store, but that waiting for work moves the clock to the next thing that happens, once all is at rest."""
+
+    store: Store
+    world: World
+    at_rest: Callable[[], bool]
+    publish: Callable[[int], Any]
+    over: asyncio.Event
+    next_step: int = BEGIN
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    async def wait_for_work(self, *, timeout: float) -> None:  # noqa: ASYNC109 (as in the port)
+        if not self.at_rest():
+            await self.store.wait_for_work(timeout=min(timeout, 0.002))
+            return
+        due = await self.store.next_due()
+        if due is not None and due <= self.world.now:
+            return
+        if due is None and self.next_step > END:
+            self.over.set()
+            return
+        step = self.next_step if self.next_step <= END else None
+        self.world.now = min(each for each in (due, step) if each is not None)
+        if step is not None and self.world.now == step:
+            self.next_step += STEP
+            await self.publish(step)
+
+
+def zone_of(customer: int) -> ZoneInfo:
+    return ZoneInfo(ZONES[customer % len(ZONES)])
+
+
+def happening(world: World, number: int, customer: int) -> Event:
+    """Return something that happens to a customer."""
+    event = Event(org_id=ORG, event_id=f"e-{number}")
+    throw = world.dice.random()
+    if throw < 0.4:
+        reminder = event.points_expiry_reminder
+        reminder.customer_identifiers.customer_id = customer
+        reminder.points_scheduled_for_expiry = 250
+        days = world.dice.randrange(0, 12)
+        reminder.scheduled_expiry_date = datetime.fromtimestamp(
+            (world.now + days * DAY) / 1000, ZoneInfo("UTC")
+        ).date().isoformat()  # fmt: skip
+    elif throw < 0.7:
+        event.points_issued.customer_identifiers.customer_id = customer
+    elif throw < 0.9:
+        event.tier_upgraded.customer_identifiers.customer_id = customer
+    else:
+        event.points_redeemed.customer_identifiers.customer_id = customer
+    return event
+
+
+@asynccontextmanager
+async def rulebooks_of(rulebook: Rulebook) -> AsyncIterator[Rulebooks]:
+    async def no_past(_: str) -> Rulebook | None:
+        return None
+
+    yield Rulebooks(rulebook, read_past=no_past)
+
+
+async def live_through(folder: Path, world: World, metrics: Metrics) -> list[Delivery]:
+    """Run the month; return every delivery as it ended."""
+    plain = {"templates/plain.en.txt": "---\nsubject: News\n---\nDear member.\n"}
+    rulebook = book(RULES, brand=BRAND, **plain)
+    steps = (END - BEGIN) // STEP
+    counter = iter(range(10**9))
+
+    async with (
+        open_store(f"sqlite:///{folder / 'month.db'}") as store,
+        rulebooks_of(rulebook) as rulebooks,
+        open_webhook_channel(WebhookSettings(), secrets_of(SECRETS)) as hooks,
+    ):
+        await store.upsert_contacts([contact(number) for number in range(CUSTOMERS)])
+        publishing = Publish(store=store, rulebooks=rulebooks, metrics=metrics, clock=world)
+
+        async def publish(_: int) -> None:
+            wanted = (10 * CUSTOMERS) / steps
+            count = int(wanted) + (world.dice.random() < wanted % 1)
+            batch = [happening(world, next(counter), world.dice.randrange(CUSTOMERS)) for _ in range(count)]
+            answers = await publishing.many(batch)
+            assert not any(isinstance(each, Exception) for each in answers)
+
+        over = asyncio.Event()
+        jumping = JumpingStore(store, world, lambda: not len(dispatcher._in_hand), publish, over)
+        dispatcher = Dispatcher(
+            store=cast("Store", jumping),
+            rulebooks=rulebooks,
+            email=world,
+            webhook=hooks,
+            metrics=metrics,
+            clock=world,
+            settings=DispatchSettings(lease=86_400.0 * 400),
+            dice=lambda: 0.5,
+        )
+        await asyncio.wait_for(dispatcher.run(over), timeout=3_000)
+        return [each async for each in every_delivery(store)]
+
+
+def contact(number: int) -> Contact:
+    return Contact(org_id=ORG, customer_id=str(number), email=f"c{number}@example.com", time_zone=zone_of(number).key)
+
+
+async def every_delivery(store: Store) -> AsyncIterator[Delivery]:
+    token = ""
+    while True:
+        page = await store.list_deliveries(DeliveryFilter(), page_size=1000, page_token=token)
+        for each in page.deliveries:
+            yield each
+        token = page.next_token
+        if not token:
+            return
+
+
+# The laws
+
+
+def sent_at_night(sent: Iterable[tuple[int, Delivery]]) -> list[str]:
+    """Name what went while the clock on the customer's wall was within the quiet hours."""
+    start, end = QUIET
+    found = []
+    for at, delivery in sent:
+        wall = datetime.fromtimestamp(at / 1000, zone_of(int(delivery.recipient.name))).time()
+        if delivery.rule_id != "receipt" and (wall >= start or wall < end):
+            found.append(f"{delivery.id} at {wall}")
+    return found
+
+
+def most_within(moments: Sequence[int], window: int) -> int:
+    """Return how many of these moments lie within one window at the most."""
+    ordered = sorted(moments)
+    return max((bisect_right(ordered, at + window - 1) - place for place, at in enumerate(ordered)), default=0)
+
+
+def over_limit(sent: Iterable[tuple[int, Delivery]], counts: Callable[[Delivery], bool], limit: int, per: int) -> int:
+    """Count the customers who got more than ``limit`` of what counts within ``per``."""
+    by_customer: dict[str, list[int]] = defaultdict(list)
+    for at, delivery in sent:
+        if counts(delivery):
+            by_customer[delivery.recipient.name].append(at)
+    return sum(most_within(moments, per) > limit for moments in by_customer.values())
+
+
+def unexplained(deliveries: Iterable[Delivery]) -> list[str]:
+    """Name what has not ended, or ended undelivered without a word."""
+    ended = {State.DELIVERED, State.DEAD, State.EXPIRED, State.SUPPRESSED, State.CANCELLED}
+    return [
+        f"{each.id} {each.state}"
+        for each in deliveries
+        if each.state not in ended or (each.state is not State.DELIVERED and not each.reason)
+    ]
+
+
+def _held(metrics: Metrics, kind: str) -> float:
+    return metrics.registry.get_sample_value("tidings_deliveries_held_total", {"kind": kind}) or 0
+
+
+@pytest.mark.timeout(3_600)
+async def test_a_month_of_messages_keeps_every_promise(tmp_path: Path) -> None:
+    world = World()
+    metrics = Metrics()
+    deliveries = await live_through(tmp_path, world, metrics)
+    by_id: Mapping[str, Delivery] = {each.id: each for each in deliveries}
+    sent = [(at, by_id[name]) for at, name in world.sent]
+
+    assert sent_at_night(sent) == []
+    for categories, (limit, per) in CAPS.items():
+        assert over_limit(sent, lambda each: CATEGORIES[each.rule_id] in categories, limit, per) == 0  # noqa: B023 (called at once)
+    rule, limit, per = THROTTLED
+    assert over_limit(sent, lambda each: each.rule_id == rule, limit, per) == 0
+    assert [each.id for at, each in sent if each.expires_at is not None and at >= each.expires_at] == []
+    assert [
+        each.id for at, each in sent if at < each.created_at + (2 * HOUR if each.rule_id == "expiring" else 0)
+    ] == []
+
+    assert unexplained(deliveries) == []
+    assert Counter(name for _, name in world.sent).most_common(1)[0][1] == 1
+    assert {each.id for each in deliveries if each.state is State.DELIVERED} == {name for _, name in world.sent}
+
+    # The month was no idle one: every gate had work.
+    states = Counter((each.rule_id, each.state) for each in deliveries)
+    held = {kind: _held(metrics, kind) for kind in ("send_at", "quiet_hours", "cap")}
+    assert min(states[rule, State.DELIVERED] for rule in CATEGORIES) > CUSTOMERS / 10
+    assert states["expiring", State.CANCELLED] > 0
+    assert states["expiring", State.EXPIRED] > 0
+    assert states["tier", State.SUPPRESSED] > 0
+    assert min(held.values()) > CUSTOMERS / 10, held
