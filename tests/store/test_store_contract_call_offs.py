@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from store_kit import T0, lease_one, make_event, make_publication, settlement, state_of
+from store_kit import T0, by_hand, lease_one, make_event, make_publication, settlement, state_of
 from tidings.model import Cause, State
 from tidings.store import CallOff, Claim, Limit, Publication, Store
 
@@ -43,6 +43,31 @@ async def test_what_is_held_is_cancelled_too_and_its_room_is_free(store: Store) 
     assert await state_of(store, publication.deliveries[0].id) is State.CANCELLED
     other = Claim(org_id=50750, delivery_id="other", limits=(limit,), now=T0)
     assert await store.reserve(other) == (None,)
+
+
+@pytest.mark.parametrize("cause", [Cause.DEFERRED, Cause.HELD, Cause.RELEASED])
+async def test_what_comes_back_from_a_worker_unsent_is_cancelled_then(store: Store, cause: Cause) -> None:
+    publication = revocable()
+    await store.record([publication])
+    leased = await lease_one(store)
+    await store.record([calling_off()])
+    assert await store.settle([settlement(leased, cause, due_at=T0 + 9_000)]) == [True]
+    found = await store.get_delivery(leased.delivery.id)
+    assert found is not None
+    assert (found[0].state, found[0].reason) == (State.CANCELLED, OFF.reason)
+    assert await store.lease(now=T0 + 90_000, until=T0 + 99_000, limit=10) == []
+
+
+async def test_what_somebody_sends_again_by_hand_is_called_off_no_more(store: Store) -> None:
+    publication = revocable()
+    await store.record([publication])
+    leased = await lease_one(store)
+    await store.record([calling_off()])
+    await store.settle([settlement(leased, Cause.REFUSED)])
+    await store.intervene([leased.delivery.id], by_hand(Cause.REQUEUED))
+    again = await lease_one(store, now=T0 + 9_000)
+    await store.settle([settlement(again, Cause.DEFERRED, due_at=T0 + 99_000)])
+    assert await state_of(store, leased.delivery.id) is State.WAITING
 
 
 async def test_what_is_in_a_workers_hands_or_has_ended_stays(store: Store) -> None:

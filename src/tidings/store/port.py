@@ -60,7 +60,10 @@ class Publication:
     event: StoredEvent
     deliveries: tuple[PlannedDelivery, ...]
     call_offs: tuple[CallOff, ...] = ()
-    """Cancel what is revocable, WAITING or HELD, and was recorded before this event; a duplicate cancels nothing."""
+    """Cancel what is revocable, has not ended and was recorded before this event; a duplicate cancels nothing.
+
+    What is in a worker's hands goes if this attempt sends it, and is cancelled when it is settled otherwise.
+    """
 
 
 class Recorded(StrEnum):

@@ -88,7 +88,14 @@ class Interventions:
         """Cancel what an event calls off, of what was decided for events before its own seq."""
         values = {"org_id": org_id, "customer_id": call_off.customer_id, "rule_id": call_off.rule_id, "before": before}
         found = _read(connection, "deliveries_to_call_off", values)
+        if in_hand := [each.seq for each in found if each.state is State.SENDING]:
+            noted = {"seqs": orjson.dumps(in_hand).decode(), "reason": call_off.reason}
+            connection.execute(SQL["note_call_off"], noted)
         self._move(connection, found, Intervention(cause=Cause.CANCELLED, reason=call_off.reason, now=now))
+
+    def cancel(self, connection: Connection, name: str, reason: str, *, now: int) -> None:
+        """Cancel one delivery, where its state allows."""
+        self._by_id(connection, [name], Intervention(cause=Cause.CANCELLED, reason=reason, now=now))
 
     def _by_id(self, connection: Connection, names: Sequence[str], intervention: Intervention) -> list[State | None]:
         found = _read(connection, "deliveries_by_id", {"ids": orjson.dumps(list(set(names))).decode()})

@@ -9,6 +9,7 @@ import orjson
 from tidings.model import ENDED, MOVES, Attempt, Cause, Delivery, State
 from tidings.store.port import DeliveryChange, Leased, Settlement
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
+from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.ordering import keep_order
 from tidings.store.sqlite.queues import Queues
@@ -54,6 +55,7 @@ class _Held:
     fence: int
     attempts: int
     in_lane: bool
+    called_off: str | None
 
 
 class _Places:
@@ -88,7 +90,8 @@ class _Places:
 class Leases:
     """Leases, renews and settles; part of the writing lane."""
 
-    def __init__(self, moves: MovesSeen) -> None:
+    def __init__(self, interventions: Interventions, moves: MovesSeen) -> None:
+        self._interventions = interventions
         self._moves = moves
         self._queues = Queues()
         self._places = _Places()
@@ -143,8 +146,8 @@ class Leases:
         places = self._places.of(connection, names)
         rows = rows_of(connection, "held_deliveries", {"places": _json(places)})
         return {
-            name: _Held(seq, org_id, fence, attempts, bool(in_lane))
-            for name, seq, org_id, fence, attempts, in_lane in rows
+            name: _Held(seq, org_id, fence, attempts, bool(in_lane), called_off)
+            for name, seq, org_id, fence, attempts, in_lane, called_off in rows
         }
 
     def _write(self, connection: Connection, settled: Sequence[tuple[Settlement, _Held]]) -> None:
@@ -165,6 +168,14 @@ class Leases:
             self._moves.work_came()
         if self._moves.followed:
             self._moves.saw([_settled(settlement, held) for settlement, held in settled])
+        self._catch_up(connection, settled)
+
+    def _catch_up(self, connection: Connection, settled: Sequence[tuple[Settlement, _Held]]) -> None:
+        """Cancel what an event called off while it was in hand, unless it has ended."""
+        for settlement, held in settled:
+            if held.called_off is not None and settlement.cause not in _ENDING:
+                name, now = settlement.delivery_id, settlement.settled_at
+                self._interventions.cancel(connection, name, held.called_off, now=now)
 
 
 def check_settlement(settlement: Settlement) -> None:

@@ -64,7 +64,7 @@ class _Writing:
         self.ids = EventIds()
         self.interventions = Interventions(moves)
         self.recorder = Recorder(self.ids, self.interventions, moves)
-        self.leases = Leases(moves)
+        self.leases = Leases(self.interventions, moves)
         self.purger = Purger(self.ids)
         self.eraser = Eraser(self.interventions)
         self._moves = moves

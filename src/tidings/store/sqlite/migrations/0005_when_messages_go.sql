@@ -15,5 +15,6 @@ CREATE INDEX reservation_sent ON reservation (sent_at);
 
 -- Deliveries that a later event of their customer may call off; all others never enter the index.
 ALTER TABLE delivery ADD COLUMN revocable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE delivery ADD COLUMN called_off TEXT; -- why, of one in a worker's hands: it is cancelled unless it is sent
 CREATE INDEX delivery_revocable ON delivery (org_id, customer_id, rule_id, event_seq)
-WHERE revocable = 1 AND state IN ('waiting', 'held');
+WHERE revocable = 1 AND state IN ('waiting', 'held', 'sending');

@@ -72,7 +72,8 @@ FROM json_each(:ids) AS wanted CROSS JOIN delivery ON delivery.id = wanted.value
 -- held_deliveries
 -- Those of the given deliveries, by id and seq, that are in somebody's hands.
 SELECT group_concat(json_array(
-    delivery.id, delivery.seq, delivery.org_id, delivery.fence, delivery.attempts, delivery.lane IS NOT NULL
+    delivery.id, delivery.seq, delivery.org_id, delivery.fence, delivery.attempts,
+    delivery.lane IS NOT NULL, delivery.called_off
 ))
 FROM json_each(:places) AS wanted CROSS JOIN delivery ON delivery.seq = wanted.value ->> 1
 WHERE delivery.id = wanted.value ->> 0 AND delivery.state = 'sending';

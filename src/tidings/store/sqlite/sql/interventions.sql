@@ -69,8 +69,12 @@ FROM (
 -- What a later event makes pointless, of one rule to one customer.
 SELECT group_concat(json_array(id, seq, org_id, state, lane IS NOT NULL, 1))
 FROM delivery INDEXED BY delivery_revocable
-WHERE revocable = 1 AND state IN ('waiting', 'held')
+WHERE revocable = 1 AND state IN ('waiting', 'held', 'sending')
     AND org_id = :org_id AND customer_id = :customer_id AND rule_id = :rule_id AND event_seq < :before;
+
+-- note_call_off
+-- Remember of deliveries in workers' hands that they are called off.
+UPDATE delivery SET called_off = :reason WHERE seq IN (SELECT value FROM json_each(:seqs));
 
 -- move_deliveries
 -- Requeue or cancel deliveries; one that has a due time starts a new round of attempts.
@@ -80,6 +84,7 @@ UPDATE delivery SET
     due_at = coalesce(:due_at, due_at),
     wake_at = :due_at,
     parked_at = NULL,
+    called_off = NULL,
     earlier_attempts = iif(:due_at IS NULL, earlier_attempts, attempts),
     settled_at = :settled_at
 WHERE seq IN (SELECT value FROM json_each(:seqs));
