@@ -121,7 +121,10 @@ EXPECTED_PLANS = {
         "SEARCH delivery USING INDEX delivery_revocable (org_id=? AND customer_id=? AND rule_id=? AND event_seq<?)"
     ),
     "note_call_off": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
-    "room_left": "SEARCH reservation USING PRIMARY KEY (org_id=? AND key=? AND sent_at>?)",
+    "room_left": "SEARCH reservation USING COVERING INDEX reservation_newest (org_id=? AND key=? AND sent_at>?)",
+    "room_left_by_unit": (
+        "SEARCH reservation USING COVERING INDEX reservation_newest (org_id=? AND key=? AND sent_at>?)"
+    ),
     "keep_reservations": "SEARCH reservation USING COVERING INDEX reservation_delivery (delivery_id=?)",
     "drop_reservations": "SEARCH reservation USING COVERING INDEX reservation_delivery (delivery_id=?)",
     "drop_old_reservations": "SEARCH reservation USING COVERING INDEX reservation_sent (sent_at<?)",

@@ -89,7 +89,7 @@ MEANINGS: Final[Mapping[str, str]] = {
         "The event of the case can be read, but a gateway would refuse it, so no rule would ever see it; mostly "
         "it is too large."
     ),
-    "invalid-limit": "A throttle or a cap lets through at least 1 and at most 10,000.",
+    "invalid-limit": "A throttle or a cap lets through at least 1 and at most 1,000.",
     "invalid-locale": (
         "This is not a language tag, which is a language of two or three letters and, if need be, a region."
     ),

@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 from tidings.rules.forms import clock_time, duration
 from tidings.rules.parts import Expression, Filled, Name, Shape, Text, kind_of
 
-_MOST: Final = 10_000
+_MOST: Final = 1_000
+"""What is counted is read, so that a limit costs time by its number."""
 _LIKE_CLOCK: Final = re.compile(r"\s*\d{1,2}\s*([:.h]\s*\d{0,2})?\s*([AaPp]\.?[Mm]\.?)?\s*")
 
 
