@@ -31,7 +31,7 @@ from tidings.store import DeliveryFilter, Store, open_store
 from tidings.telemetry import Metrics
 from timing_kit import DAY, HOUR, ORG, book, ms
 
-CUSTOMERS: Final = int(os.environ.get("TIDINGS_MONTH_CUSTOMERS", "1000"))
+CUSTOMERS: Final = int(os.environ.get("TIDINGS_MONTH_CUSTOMERS", "600"))
 """``make month`` has 10,000."""
 
 BEGIN: Final = ms("2026-10-03T00:00+00:00")
