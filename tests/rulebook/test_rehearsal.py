@@ -121,3 +121,12 @@ def test_a_look_is_visible_to_templates() -> None:
     assert (brand.logo, brand.colours.primary, brand.colours.link, brand.colours.text) == (
         "https://example.com/x.png", "#aabbcc", "#aabbcc", "#000000",
     )  # fmt: skip
+
+
+def test_a_contact_may_have_any_attribute_and_may_lack_it() -> None:
+    guarded = "In {{ contact.attributes.city | default('your town') }}."
+    assert not [each for each in found({"en.txt": guarded}) if each[4] is Severity.ERROR]
+    (problem,) = [
+        each for each in found({"en.txt": "In {{ contact.attributes.city }}."}) if each[2] != "uncovered-rule"
+    ]
+    assert (problem[2], problem[4]) == ("unknown-contact", Severity.WARNING)

@@ -13,7 +13,7 @@ from tidings.errors import NotFound
 from tidings.events import native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import Expression
-from tidings.model import Channel, Contact, Delivery, Email, Endpoint, Outcome, Refused
+from tidings.model import Channel, Contact, Delivery, Email, Endpoint, Outcome, Refused, WebhookCall
 from tidings.render import RenderError
 from tidings.rulebook import ComposeFailed, InvalidRulebook, Rulebook, Rulebooks, Unreachable, compose
 from tidings.store import Leased, Store
@@ -28,6 +28,21 @@ class Sent:
     """Where it went; None for an e-mail and for what could not be composed."""
     retry: tuple[int, ...] | None = None
     """The pauses that its rule asks for, milliseconds; None: it leaves them to the endpoint and the channel."""
+
+
+Ending = Unreachable | Hold | Stop
+"""What keeps a message from being sent, for now or for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was looked up for a delivery."""
+
+    delivery: Delivery
+    rulebook: Rulebook
+    event: Event
+    contact: Contact | None
+    occasion: Occasion | None
 
 
 class Sender:
@@ -49,43 +64,59 @@ class Sender:
         self._clock = clock
         self._permission = Permission(store=store, rulebooks=rulebooks, clock=clock)
 
-    async def send(self, leased: Leased, endpoint: Endpoint | None) -> Sent | Unreachable | Hold | Stop:
+    async def send(self, leased: Leased, endpoint: Endpoint | None) -> Sent | Ending:
         """Ask the gates, compose and send.
 
         Args:
             leased: what to send.
             endpoint: how the live rulebook has its endpoint; None: as the delivery's own rulebook has it.
         """
-        delivery = leased.delivery
         if not leased.event:
             return Sent(Refused(detail="what its event said was erased"))
         try:
-            rulebook = await self._rulebook(delivery.revision)
-            event = Event.FromString(leased.event)
-            contact = (
-                await self._store.get_contact(delivery.org_id, delivery.customer_id)
-                if delivery.channel is Channel.EMAIL and delivery.customer_id
-                else None
-            )
-            occasion = self._occasion(delivery, rulebook, event, contact)
-            held = None if occasion is None else hold_back(occasion)
-            if held is not None:
-                return held
-            message = compose(rulebook, delivery, event, contact)
+            found = await self._find(leased)
+            message = self._composed(found)
         except (ComposeFailed, InvalidRulebook, NotFound, RenderError) as error:
             return Sent(Refused(detail=str(error)))
-        if isinstance(message, Unreachable):
+        if not isinstance(message, Email | WebhookCall):
             return message
-        refused = None if occasion is None else await self._count(occasion)
-        if refused is not None:
-            return refused
-        rule = rulebook.rules.rule(delivery.rule_id)
+        stopped = await self._stopped(found, message)
+        return await self._carry(found, message, endpoint) if stopped is None else stopped
+
+    async def _find(self, leased: Leased) -> _Found:
+        """Look up what a message is made of, and by what its gates go."""
+        delivery = leased.delivery
+        rulebook = await self._rulebook(delivery.revision)
+        event = Event.FromString(leased.event)
+        contact = (
+            await self._store.get_contact(delivery.org_id, delivery.customer_id)
+            if delivery.channel is Channel.EMAIL and delivery.customer_id
+            else None
+        )
+        return _Found(delivery, rulebook, event, contact, self._occasion(delivery, rulebook, event, contact))
+
+    def _composed(self, found: _Found) -> Email | WebhookCall | Ending:
+        """Ask what time it is for the message before it costs the work of composing it."""
+        held = None if found.occasion is None else hold_back(found.occasion)
+        return held or compose(found.rulebook, found.delivery, found.event, found.contact)
+
+    async def _stopped(self, found: _Found, message: Email | WebhookCall) -> Ending | None:
+        """Ask whether its reader lets the message come, and only then count it."""
+        if isinstance(message, Email):
+            stopped = await self._permission.stop(found.delivery, found.rulebook, found.contact, message)
+            if stopped is not None:
+                return stopped
+        claim = None if found.occasion is None else claim_of(found.occasion)
+        if found.occasion is None or claim is None:
+            return None
+        return refusal(found.occasion, await self._store.reserve(claim))
+
+    async def _carry(self, found: _Found, message: Email | WebhookCall, endpoint: Endpoint | None) -> Sent:
+        rule = found.rulebook.rules.rule(found.delivery.rule_id)
         retry = None if rule is None else rule.retry
         if isinstance(message, Email):
-            if (stopped := await self._permission.stop(delivery, rulebook, contact, message)) is not None:
-                return stopped
             outcome = await self._email.send(message)
-            await self._permission.learn(delivery, message, outcome)
+            await self._permission.learn(found.delivery, message, outcome)
             return Sent(outcome, retry=retry)
         if endpoint is not None and message.endpoint is not endpoint:
             message = replace(message, endpoint=endpoint)
@@ -107,11 +138,6 @@ class Sender:
 
         zone = zone_of(contact, brand)
         return Occasion(delivery=delivery, rule=rule, brand=brand, zone=zone, now=self._clock(), evaluate=evaluate)
-
-    async def _count(self, occasion: Occasion) -> Hold | Stop | None:
-        """Count a message that is about to be sent; say what becomes of one that is too many."""
-        claim = claim_of(occasion)
-        return None if claim is None else refusal(occasion, await self._store.reserve(claim))
 
     async def _rulebook(self, revision: str) -> Rulebook:
         current = self._rulebooks.current

@@ -24,7 +24,7 @@ ENVELOPE: Final = frozenset({
 
 HOLDERS: Final[Mapping[str, frozenset[str]]] = {
     "brand": frozenset({"name", "org", "locale", "time_zone", "logo", "colours", "address"}),
-    "contact": frozenset({"customer_id", "email", "name", "locale", "time_zone"}),
+    "contact": frozenset({"attributes", "customer_id", "email", "name", "locale", "time_zone"}),
 }
 """What a template sees beside the event, and the fields of each."""
 

@@ -157,5 +157,6 @@ def _contact_view(contact: Contact | None) -> dict[str, Any]:
         "name": contact.name,
         "locale": contact.locale,
         "time_zone": contact.time_zone,
+        "attributes": contact.attributes,
     }
     return {name: value for name, value in fields.items() if value is not None}

@@ -12,8 +12,28 @@ from tidings.render import RenderError, TemplateSet, hazards
 from tidings.rulebook.compose import template_context
 from tidings.rules import EmailAction, Pace, Rule, RuleSet, decide, unhurried
 
+
+class _Attributes(Mapping[str, str]):
+    """Has every attribute that is asked for: which ones a brand gives its contacts is not known here."""
+
+    def __getitem__(self, name: str) -> str:
+        return name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
 _KNOWN = Contact(
-    org_id=0, customer_id="1", email="asha@example.com", name="Asha Rao", locale="en", time_zone="Asia/Kolkata"
+    org_id=0,
+    customer_id="1",
+    email="asha@example.com",
+    name="Asha Rao",
+    locale="en",
+    time_zone="Asia/Kolkata",
+    attributes=_Attributes(),
 )
 _UNKNOWN = Contact(org_id=0, customer_id="1", email="asha@example.com")
 

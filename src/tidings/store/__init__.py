@@ -7,9 +7,9 @@ and nothing else: no SQL and no driver's name leaves this package.
 from tidings.store.opening import open_store
 from tidings.store.port import (
     Backlog,
-    ContactPage,
     CallOff,
     Claim,
+    ContactPage,
     DeliveryChange,
     DeliveryFilter,
     DeliveryPage,
@@ -20,8 +20,8 @@ from tidings.store.port import (
     EventSummary,
     Intervention,
     Leased,
-    Person,
     Limit,
+    Person,
     Publication,
     Recorded,
     RecordResult,
@@ -38,9 +38,9 @@ from tidings.store.port import (
 
 __all__ = [
     "Backlog",
-    "ContactPage",
     "CallOff",
     "Claim",
+    "ContactPage",
     "DeliveryChange",
     "DeliveryFilter",
     "DeliveryPage",
@@ -51,8 +51,8 @@ __all__ = [
     "EventSummary",
     "Intervention",
     "Leased",
-    "Person",
     "Limit",
+    "Person",
     "Publication",
     "RecordResult",
     "Recorded",

@@ -12,8 +12,8 @@ from tidings.model import Attempt, Contact, Delivery, Recipient, State, Suppress
 from tidings.store.paging import check_page_size, decode_customer, decode_place, decode_token
 from tidings.store.port import (
     Backlog,
-    ContactPage,
     Claim,
+    ContactPage,
     DeliveryChange,
     DeliveryFilter,
     DeliveryPage,
