@@ -36,7 +36,7 @@ def book(rules: str, *, brand: str = "", endpoint: str = "http://127.0.0.1:1/", 
     """Compile a rulebook whose brand in Berlin has these further lines, with further files by path."""
     head = (
         f"version: 1\nbrands:\n  - org: {ORG}\n    name: Example Rewards\n    from: rewards@example.com\n"
-        "    time_zone: Europe/Berlin\n    alerts_to: [team@example.com]\n"
+        "    time_zone: Europe/Berlin\n    consent: opt_out\n    alerts_to: [team@example.com]\n"
         f"    endpoints: [{{name: crm, url: '{endpoint}', secrets: ['env:HOOK']}}]\n"
     )
     lines = "".join(f"    {line}\n" for line in brand.splitlines())

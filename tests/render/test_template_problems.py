@@ -74,7 +74,7 @@ CASES = [
         "4:4",
         "unknown-variable",
         "there is no variable 'contact.phone'",
-        "contact has customer_id, email, locale, name, time_zone",
+        "contact has attributes, customer_id, email, locale, name, time_zone",
     ),
     (
         "a.en.txt",
