@@ -16,7 +16,7 @@ class Permission(StrEnum):
     READ = "read"
     """Look at events, deliveries and rules."""
     OPERATE = "operate"
-    """Retry and cancel deliveries, reload rules, enable endpoints."""
+    """Retry and cancel deliveries, reload rules, enable endpoints, send test messages."""
     CONTACTS = "contacts"
     """Look at customers, change and erase them, and keep the suppression list."""
 

@@ -7,8 +7,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from tidings.access import AuthSettings, InvalidKeyFile, KeyFile, Keyring, follow_keys
-from tidings.authoring import Evaluate, ExplainEvent, GivenRulebooks, Reloader, compile_folder, fingerprint
-from tidings.channels import open_email_channel, open_webhook_channel
+from tidings.authoring import (
+    Evaluate,
+    ExplainEvent,
+    GivenRulebooks,
+    Preview,
+    Reloader,
+    SendTest,
+    compile_folder,
+    fingerprint,
+)
+from tidings.channels import EmailChannel, WebhookChannel, open_email_channel, open_webhook_channel
 from tidings.config import Settings, read_secret
 from tidings.dispatch import Dispatcher, EndpointsByHand, keep_retention
 from tidings.errors import InvalidConfiguration
@@ -101,7 +110,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             on_disabled=_announcer(publish, rulebooks),
         )
         events = EventService(publish, store, ExplainEvent(store=store, rulebooks=rulebooks))
-        rules = _rule_service(rulebooks, reloader)
+        rules = _rule_service(rulebooks, reloader, store, email, webhook)
         by_hand = EndpointsByHand(dispatcher.endpoints, rulebooks=rulebooks, store=store, clock=system_clock)
         deliveries = DeliveryService(store, endpoints=by_hand, clock=system_clock)
         take_bounce = TakeBounce(store, clock=system_clock)
@@ -150,10 +159,19 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         )
 
 
-def _rule_service(rulebooks: Rulebooks, reloader: Reloader) -> RuleService:
+def _rule_service(
+    rulebooks: Rulebooks, reloader: Reloader, store: Store, email: EmailChannel, webhook: WebhookChannel
+) -> RuleService:
     given = GivenRulebooks()
-    evaluate = Evaluate(rulebooks=rulebooks, given=given, clock=system_clock)
-    return RuleService(rulebooks=rulebooks, reloader=reloader, given=given, evaluate=evaluate)
+    preview = Preview(rulebooks=rulebooks, given=given, store=store, clock=system_clock)
+    return RuleService(
+        rulebooks=rulebooks,
+        reloader=reloader,
+        given=given,
+        evaluate=Evaluate(rulebooks=rulebooks, given=given, clock=system_clock),
+        preview=preview,
+        send_test=SendTest(preview=preview, rulebooks=rulebooks, email=email, webhook=webhook, clock=system_clock),
+    )
 
 
 def _vendor_intake(settings: IntakeSettings, publish: Publish, store: Store) -> VendorIntake:

@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "check": "check:check",
     "test": "test:run_cases",
     "explain": "explain:explain",
+    "preview": "preview:preview",
     "schema": "schema:schema",
     "events": "events:events",
     "deliveries": "deliveries:deliveries",

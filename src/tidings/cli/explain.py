@@ -1,31 +1,24 @@
 """``tidings explain``: why each rule does, or does not, apply to an event; and how explanations are printed."""
 
-import json
-import sys
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
 from tidings.authoring.evaluate import evaluate
-from tidings.cli.excerpt import render
-from tidings.cli.terminal import PROBLEMS, Format, FormatOption, err, fail, out, print_json
+from tidings.cli.given import read_event, read_moment, read_rulebook
+from tidings.cli.terminal import Format, FormatOption, fail, out, print_json
 from tidings.documents import did_you_mean
-from tidings.errors import FieldViolation, InvalidEvent, NotFound
-from tidings.events import ConvertedEvent, convert_one, event_name, sample, validate
-from tidings.events import catalog as known_events
-from tidings.events.v1.event_pb2 import Event
+from tidings.errors import NotFound
+from tidings.events import event_name
 from tidings.gateway.v1 import rule_service_pb2 as pb
-from tidings.intake import system_clock
-from tidings.model import Problem, Source
 from tidings.rpc.explanations import evaluation_to_proto
-from tidings.rulebook import InvalidRulebook, Rulebook, load, read_folder
 
 _LONGEST = 120
 _VALUE = 60
@@ -52,9 +45,9 @@ def explain(
 
     Example: tidings explain rules pointsExpiryReminder --now 2023-06-01
     """
-    moment = _moment(now)
-    rulebook = _rulebook(rules, form)
-    read = _event(event, org)
+    moment = read_moment(now)
+    rulebook = read_rulebook(rules, form, verb="explain")
+    read = read_event(event, org, verb="explain")
     try:
         evaluation = evaluate(rulebook, read, now=moment, rule_id=rule)
     except NotFound as error:
@@ -66,77 +59,7 @@ def explain(
         show(response, what=f"{event_name(read)} of organisation {read.org_id}")
 
 
-def _moment(text: str | None) -> int:
-    if text is None:
-        return system_clock()
-    try:
-        read = datetime.fromisoformat(text)
-        aware = read if read.tzinfo is not None else read.replace(tzinfo=UTC)
-        return int(aware.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        fail(f"--now: {text!r} is not a time; write it as 2026-01-31 or 2026-01-31T12:00:00+05:30")
-
-
-def _rulebook(folder: Path, form: Format) -> Rulebook:
-    sources: tuple[Source, ...] = ()
-    try:
-        sources = read_folder(folder)
-        return load(sources)
-    except OSError as error:
-        fail(f"{folder} cannot be read: {error.strerror or error}")
-    except InvalidRulebook as error:
-        if form is Format.JSON:
-            print_json({"problems": [_problem(each) for each in error.problems]})
-        else:
-            sys.stdout.write("".join(render(error.problems, sources)))
-        fail("the rulebook has errors, so there is nothing to explain", code=PROBLEMS)
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    names = ("file", "line", "column", "code", "severity", "message", "hint")
-    return {name: getattr(problem, name) for name in names}
-
-
-def _event(source: str, org: int | None) -> Event:
-    """Read the event; end the command with the path of every fault when there is one."""
-    try:
-        read = _convert(source, org)
-    except InvalidEvent as error:
-        _refuse(source, error.violations)
-    if faults := validate(read.event):
-        _refuse(source, faults)
-    for warning in read.warnings:
-        _say(f"{source}: warning: {warning.path}: {warning.text}")
-    return read.event
-
-
-def _refuse(source: str, faults: Iterable[FieldViolation]) -> NoReturn:
-    for fault in faults:
-        _say(f"{source}: error: {fault.field or 'event'}: {fault.description}")
-    fail("the event cannot be explained")
-
-
-def _say(text: str) -> None:
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _convert(source: str, org: int | None) -> ConvertedEvent:
-    if source == "-":
-        return convert_one(sys.stdin.buffer.read(), org_id=org)
-    file = Path(source)
-    if file.is_file():
-        try:
-            return convert_one(file.read_bytes(), org_id=org)
-        except OSError as error:
-            fail(f"{source} cannot be read: {error.strerror or error}")
-    known = known_events().find(source)
-    if known is None:
-        hint = did_you_mean(source, (each.name for each in known_events()))
-        fail(f"{source} is neither a file nor an event of the catalog. {hint}".rstrip())
-    return convert_one(json.dumps(sample(known.name)).encode(), org_id=org)
-
-
-def as_json(response: pb.EvaluateResponse) -> dict[str, Any]:
+def as_json(response: Message) -> dict[str, Any]:
     """Return an answer as the JSON that is printed of it: every key is always there, but for messages not set."""
     return MessageToDict(response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
 

@@ -23,6 +23,10 @@ class Email:
     """When the message was decided, epoch milliseconds: the Date header of every attempt."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Further headers, such as List-Unsubscribe."""
+    preheader: str = ""
+    """What a mailbox shows beside the subject; the HTML holds it already. For those who look at the message."""
+    locale: str = ""
+    """The locale it was written in; for those who look at the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ network or environment.
 """
 
 from tidings.render.failure import RenderError
+from tidings.render.finishing import announce
 from tidings.render.inspection import ENVELOPE, HOLDERS, VariableUse
 from tidings.render.plaintext import text_of
 from tidings.render.scanning import hazards
@@ -22,6 +23,7 @@ __all__ = [
     "Rendered",
     "TemplateSet",
     "VariableUse",
+    "announce",
     "compile_templates",
     "hazards",
     "text_of",

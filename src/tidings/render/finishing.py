@@ -23,6 +23,7 @@ _STYLE: Final = re.compile(r"<style\b", re.IGNORECASE)
 _HIDDEN: Final = (
     "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;mso-hide:all"
 )
+_NOTICE: Final = "background:#fff3bf;color:#5c3c00;font:bold 14px/20px sans-serif;padding:12px 16px;text-align:left"
 _FILLER: Final = "&#847;&zwnj;&nbsp;"
 _PREVIEW: Final = 120
 """About how many characters mailboxes show beside a subject; fillers keep the message's first words out of it."""
@@ -111,6 +112,16 @@ def finish(html: str, *, subject: str, preheader: str, locale: str) -> str:
     body = _BODY.search(html)
     end = body.end() if body else 0
     return html[:end] + hidden + html[end:]
+
+
+def announce(html: str, notice: str) -> str:
+    """Return a finished document with a line of text that is seen before all else; the preheader stays the first."""
+    body = _BODY.search(html)
+    end = body.end() if body else 0
+    if html.startswith(f'<div style="{_HIDDEN}">', end):
+        end = html.index("</div>", end) + len("</div>")
+    line = f'<div lang="en" dir="ltr" style="{_NOTICE}">{escape(notice)}</div>'
+    return html[:end] + line + html[end:]
 
 
 def _document(html: str, language: str) -> str:

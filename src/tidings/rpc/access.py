@@ -82,6 +82,10 @@ def _own_explanations(_: Principal, response: rules_pb.EvaluateResponse) -> None
     response.rules.extend(own)
 
 
+def _own_preview(caller: Principal, response: rules_pb.PreviewResponse) -> None:
+    _own_explanations(caller, response.evaluation)
+
+
 def _own_explanation(caller: Principal, response: Any) -> None:
     _own_explanations(caller, response.explanation)
 
@@ -111,6 +115,9 @@ ACCESS: Final[Mapping[str, Access]] = {
         "RuleService/ListRules": Access(permission=Permission.READ, after=_own_rules),
         "RuleService/CheckRules": Access(permission=Permission.READ),
         "RuleService/Evaluate": Access(permission=Permission.READ, orgs=_of_event, after=_own_explanations),
+        # Whoever names a customer to preview for, or to test with, needs contacts besides; the handler asks.
+        "RuleService/Preview": Access(permission=Permission.READ, orgs=_of_event, after=_own_preview),
+        "RuleService/SendTest": Access(permission=Permission.OPERATE, orgs=_of_event, audited=True),
         "RuleService/ReloadRules": Access(permission=Permission.OPERATE, orgs=_of_all, audited=True),
         "DeliveryService/GetDelivery": Access(permission=Permission.READ, deliveries=_DELIVERY_ID),
         "DeliveryService/ListDeliveries": Access(permission=Permission.READ, orgs=_of_filter),

@@ -33,11 +33,10 @@ SEVERITIES: Final[Mapping[Severity, pb.Severity.ValueType]] = {
 _WORTH_TELLING: Final = (Verdict.MATCHED, Verdict.FAILED)
 
 
-def evaluation_to_proto(evaluation: Evaluation) -> pb.EvaluateResponse:
-    """Convert an evaluation; where it is too much, rules that simply do not match are left out first."""
+def evaluation_to_proto(evaluation: Evaluation, *, room: int = MOST_BYTES) -> pb.EvaluateResponse:
+    """Convert an evaluation into ``room`` bytes; where it is too much, rules that do not match are left out first."""
     rules = evaluation.rules
     told: dict[int, pb.RuleExplanation] = {}
-    room = MOST_BYTES
     for place in sorted(range(len(rules)), key=lambda each: (_rank(rules[each]), each))[:MOST_RULES]:
         message = explanation_to_proto(rules[place])
         room -= message.ByteSize()

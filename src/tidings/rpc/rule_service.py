@@ -1,4 +1,4 @@
-"""RuleService: shows, checks, explains and reloads the rules."""
+"""RuleService: shows, checks, explains, previews, tests and reloads the rules."""
 
 import asyncio
 import base64
@@ -6,29 +6,45 @@ from typing import Any
 
 import grpc
 
+from tidings.access import Permission
 from tidings.authoring.evaluate import Evaluate
 from tidings.authoring.given import GivenRulebooks
+from tidings.authoring.preview import Occasion, Preview
 from tidings.authoring.reload import Reloader
+from tidings.authoring.trial import SendTest, Target
 from tidings.errors import FieldViolation, InvalidRequest
 from tidings.gateway.v1 import rule_service_pb2 as pb
 from tidings.gateway.v1 import rule_service_pb2_grpc as service
 from tidings.model import Source
 from tidings.rpc.convert import timestamp
 from tidings.rpc.explanations import evaluation_to_proto, problems_to_proto, rule_to_proto
+from tidings.rpc.interceptors import caller
 from tidings.rpc.paging import page_size_of
+from tidings.rpc.previews import moment_from_proto, occasion_from_proto, preview_to_proto, sent_to_proto
 from tidings.rulebook import Rulebooks
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class RuleService(service.RuleServiceServicer):
-    """Shows, checks, explains and reloads the rules."""
+    """Shows, checks, explains, previews, tests and reloads the rules."""
 
-    def __init__(self, *, rulebooks: Rulebooks, reloader: Reloader, given: GivenRulebooks, evaluate: Evaluate) -> None:
+    def __init__(
+        self,
+        *,
+        rulebooks: Rulebooks,
+        reloader: Reloader,
+        given: GivenRulebooks,
+        evaluate: Evaluate,
+        preview: Preview,
+        send_test: SendTest,
+    ) -> None:
         self._rulebooks = rulebooks
         self._reloader = reloader
         self._given = given
         self._evaluate = evaluate
+        self._preview = preview
+        self._send_test = send_test
 
     async def GetRulebook(  # noqa: N802 (gRPC's name)
         self,
@@ -83,9 +99,29 @@ class RuleService(service.RuleServiceServicer):
             request.event,
             files=[_source(each) for each in request.files],
             rule_id=request.rule_id or None,
-            now=_moment(request),
+            now=moment_from_proto(request),
         )
         return await asyncio.to_thread(evaluation_to_proto, evaluation)
+
+    async def Preview(  # noqa: N802 (gRPC's name)
+        self,
+        request: pb.PreviewRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> pb.PreviewResponse:
+        """Show the messages that would go out for an event."""
+        occasion = _permitted(occasion_from_proto(request))
+        previewed = await self._preview(occasion, all_locales=request.all_locales)
+        return await asyncio.to_thread(preview_to_proto, previewed)
+
+    async def SendTest(  # noqa: N802 (gRPC's name)
+        self,
+        request: pb.SendTestRequest,
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> pb.SendTestResponse:
+        """Send the messages of an event to one given address or endpoint."""
+        target = Target(address=request.address or None, endpoint=request.endpoint or None)
+        sent = await self._send_test(_permitted(occasion_from_proto(request)), target)
+        return pb.SendTestResponse(sent=[sent_to_proto(each) for each in sent])
 
     async def ReloadRules(  # noqa: N802 (gRPC's name)
         self,
@@ -104,13 +140,11 @@ def _source(file: pb.RulebookFile) -> Source:
     return Source(path=file.path, data=file.content)
 
 
-def _moment(request: pb.EvaluateRequest) -> int | None:
-    if not request.HasField("decided_at"):
-        return None
-    try:
-        return request.decided_at.ToMilliseconds()
-    except ValueError:
-        raise _refused("decided_at", "is no time between the years 1 and 9999") from None
+def _permitted(occasion: Occasion) -> Occasion:
+    """Return the occasion; raise PermissionDenied for a customer looked up by whom may not look at customers."""
+    if occasion.customer_id is not None:
+        caller().require(Permission.CONTACTS)
+    return occasion
 
 
 def _write_token(place: int, revision: str) -> str:

@@ -97,6 +97,8 @@ def _email(
         text=rendered.text,
         html=rendered.html,
         date=delivery.created_at,
+        preheader=rendered.preheader,
+        locale=rendered.locale,
     )
 
 
