@@ -95,6 +95,7 @@ COMMANDS = (
     "check",
     "test",
     "explain",
+    "preview",
     "schema",
     "events list",
     "events show",

@@ -58,9 +58,11 @@ async def test_the_example_service_tells_of_every_order(tmp_path: Path) -> None:
 async def test_a_first_rule_in_five_minutes(tmp_path: Path) -> None:
     """The README's steps, in order: write a rulebook, check it, serve, import a contact, publish, look."""
     steps = [re.sub(r"^   ", "", block, flags=re.MULTILINE) for block in blocks("README.md", "sh")]
-    write, check, serve, publish = (step for step in steps if "make " not in step)
+    write, check, preview, serve, publish = (step for step in steps if "make " not in step)
     run_steps(write, tmp_path)
     assert "0 errors" in run_steps(check, tmp_path)
+    assert "Subject: 300 points are waiting for you" in run_steps(preview, tmp_path)
+    assert "Use them before 19 June 2023." in (tmp_path / "preview.html").read_text()
     assert serve.split()[-2:] == ["tidings", "serve"]
     settings = dict(part.split("=", 1) for part in shlex.split(serve)[:-2])
     email = {"transport": settings["TIDINGS_EMAIL__TRANSPORT"], "timeout": "2s"}
@@ -71,6 +73,27 @@ async def test_a_first_rule_in_five_minutes(tmp_path: Path) -> None:
     assert "1 accepted, 0 duplicates, 0 refused, 1 deliveries" in said
     assert "many-points-expiring" in said
     assert "Subject: 300 points are waiting for you" in said
+
+
+def test_the_handbooks_previews_show_the_shipped_messages(tmp_path: Path) -> None:
+    (tmp_path / "rules").symlink_to(ROOT / "rules")
+    (script,) = (block for block in blocks("rules/README.md", "sh") if "tidings preview" in block)
+    said = run_steps(script, tmp_path)
+    assert "To:        asha@example.com, customer:381750905" in said
+    assert "points-expiring-soon, e-mail in en ──" in said
+    assert 'sandbox=""' in (tmp_path / "preview.html").read_text()
+
+
+async def test_the_handbooks_test_message_arrives(tmp_path: Path) -> None:
+    (example,) = blocks("rules/README.md", "shell")
+    (tmp_path / "rules").symlink_to(ROOT / "rules")
+    email = {"transport": f"capture:{tmp_path}/outbox", "timeout": "2s"}
+    async with running_gateway(write_config(tmp_path, rules=str(ROOT / "rules"), email=email)) as gateway:
+        script = example.replace("127.0.0.1:50051", f"127.0.0.1:{gateway.grpc_port}")
+        said = await asyncio.to_thread(run_steps, script, tmp_path)
+    assert said.startswith("points-expiring-soon to address:you@example.com: accepted")
+    (mail,) = (tmp_path / "outbox").glob("*.eml")
+    assert "X-Tidings-Test: true" in mail.read_text()
 
 
 def directed(script: str, gateway: RunningGateway) -> str:
