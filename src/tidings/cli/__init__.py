@@ -6,12 +6,12 @@ should not wait for it.
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import typer
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "application", "main"]
 
 COMMANDS: Final[Mapping[str, str]] = {
     "serve": "serve:serve",
@@ -38,10 +38,10 @@ COMMANDS: Final[Mapping[str, str]] = {
 def main() -> None:
     """Run the command that the arguments name."""
     asked = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "")
-    _application([asked] if asked in COMMANDS else list(COMMANDS))()
+    application([asked] if asked in COMMANDS else COMMANDS)()
 
 
-def _application(names: list[str]) -> typer.Typer:
+def application(names: Iterable[str]) -> typer.Typer:
     """Build the command line with the commands of these names."""
     application = typer.Typer(
         name="tidings",
