@@ -24,6 +24,16 @@ async def test_a_due_delivery_is_handed_out_with_its_event(store: Store) -> None
     assert await store.get_delivery(sending.id) == (sending, ())
 
 
+async def test_a_traces_context_goes_with_its_event(store: Store) -> None:
+    traced = replace(make_event(), trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    await store.record([make_publication(traced), make_publication(make_event("e-2", received_at=T0 + 1))])
+
+    leased = await store.lease(now=T0 + 1, until=T0 + 60_000, limit=10)
+
+    assert [each.trace for each in leased] == [traced.trace, ""]
+    assert await store.get_event(traced.org_id, traced.event_id) == traced
+
+
 async def test_what_is_not_due_stays(store: Store) -> None:
     await store.record([make_publication(due_at=T0 + 100)])
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tidings.access import AuthSettings, InvalidKeyFile, KeyFile, Keyring, follow_keys
 from tidings.authoring import (
@@ -18,7 +19,7 @@ from tidings.authoring import (
     fingerprint,
 )
 from tidings.channels import EmailChannel, WebhookChannel, open_email_channel, open_webhook_channel
-from tidings.config import Settings, read_secret
+from tidings.config import Settings, TraceSettings, read_secret
 from tidings.dispatch import Dispatcher, EndpointsByHand, keep_retention
 from tidings.errors import InvalidConfiguration
 from tidings.intake import EraseContact, KeepingPolicy, Publish, PublishJson, TakeBounce, TakeVendorBody, system_clock
@@ -28,6 +29,11 @@ from tidings.rulebook import ReadPast, Rulebook, Rulebooks, alerts, endpoint_dis
 from tidings.store import Revision, Store, open_store
 from tidings.telemetry import Metrics
 from tidings.web import BounceIntake, IntakeSettings, StatusPages, VendorIntake, open_http_server
+
+if TYPE_CHECKING:  # OpenTelemetry is an extra
+    from tidings.dispatch.tracing import DeliveryTraces
+    from tidings.intake.tracing import PublishTraces
+    from tidings.telemetry.traces import Traces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     rulebook = load_rulebook(settings)
     metrics = Metrics()
     async with AsyncExitStack() as closing:
+        traces = await closing.enter_async_context(_open_traces(settings.traces))
         store = await closing.enter_async_context(open_store(settings.store))
         await store.save_revision(
             Revision(id=rulebook.revision, created_at=system_clock(), archive=pack(rulebook.sources))
@@ -98,7 +105,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         keyring = await closing.enter_async_context(_open_keyring(settings.auth))
         email = await closing.enter_async_context(open_email_channel(settings.email, read_secret, metrics=metrics))
         webhook = await closing.enter_async_context(open_webhook_channel(settings.webhook, read_secret))
-        publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics)
+        publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics, traces=_publish_traces(traces))
         dispatcher = Dispatcher(
             store=store,
             rulebooks=rulebooks,
@@ -108,6 +115,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             clock=system_clock,
             settings=settings.dispatch,
             on_disabled=_announcer(publish, rulebooks),
+            traces=_delivery_traces(traces),
         )
         events = EventService(publish, store, ExplainEvent(store=store, rulebooks=rulebooks))
         rules = _rule_service(rulebooks, reloader, store, email, webhook)
@@ -124,6 +132,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 contacts=contacts,
                 store=store,
                 keyring=keyring,
+                traced=traces is not None,
             )
         )
         status = StatusPages(
@@ -136,7 +145,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         bounces = BounceIntake(settings.intake.bounce, take=take_bounce, secrets=read_secret)
         routes = [*status.routes(), *_vendor_intake(settings.intake, publish, store).routes(), *bounces.routes()]
         http_port = await closing.enter_async_context(
-            open_http_server(settings.http, routes, max_body_bytes=settings.intake.max_body_bytes)
+            open_http_server(
+                settings.http, routes, max_body_bytes=settings.intake.max_body_bytes, traced=traces is not None
+            )
         )
         stop = asyncio.Event()
         dispatching = asyncio.create_task(dispatcher.run(stop), name="dispatch")
@@ -157,6 +168,37 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             dispatching=dispatching,
             stop_dispatch=stop,
         )
+
+
+@asynccontextmanager
+async def _open_traces(settings: TraceSettings) -> AsyncIterator["Traces | None"]:
+    """Open the way to the collector; None where none is configured, and then OpenTelemetry is not even imported."""
+    if settings.endpoint is None:
+        yield None
+        return
+    try:
+        from tidings.telemetry.traces import open_traces  # noqa: PLC0415 (an extra)
+    except ImportError as error:
+        message = "traces.endpoint: tracing wants OpenTelemetry; install tidings[traces], or leave traces.endpoint out"
+        raise InvalidConfiguration(message) from error
+    async with open_traces(endpoint=settings.endpoint, sample=settings.sample) as traces:
+        yield traces
+
+
+def _publish_traces(traces: "Traces | None") -> "PublishTraces | None":
+    if traces is None:
+        return None
+    from tidings.intake.tracing import PublishTraces  # noqa: PLC0415 (an extra)
+
+    return PublishTraces(traces)
+
+
+def _delivery_traces(traces: "Traces | None") -> "DeliveryTraces | None":
+    if traces is None:
+        return None
+    from tidings.dispatch.tracing import DeliveryTraces  # noqa: PLC0415 (an extra)
+
+    return DeliveryTraces(traces)
 
 
 def _rule_service(

@@ -156,11 +156,14 @@ def _unfit(endpoint: Endpoint, problem: str) -> Deferred:
 
 
 def _headers(call: WebhookCall, read: _Read, timestamp: int) -> dict[str, str]:
-    return {
+    headers = {
         "webhook-id": call.delivery_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign_with(read.keys, call.delivery_id, timestamp, call.body),
     }
+    if call.traceparent:
+        headers["traceparent"] = call.traceparent
+    return headers
 
 
 def _is_confided(name: str, value: str | SecretRef) -> bool:

@@ -41,6 +41,19 @@ class ReloadSettings(BaseModel):
     """How often the folder is looked at; a change goes live after one look without a further one. 0: never."""
 
 
+class TraceSettings(BaseModel):
+    """The ``traces`` section: where traces go, and how many. It wants the extra ``tidings[traces]``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: str | None = Field(default=None, pattern=r"^https?://[^/]+/?$")
+    """An OTLP/gRPC collector, such as ``http://127.0.0.1:4317``; absent: nothing is traced."""
+
+    sample: float = Field(default=0.01, ge=0, le=1)
+    """The share of events that are traced although their callers say nothing of it. Whoever sends a trace context
+    along decides for itself."""
+
+
 class Settings(BaseSettings):
     """Everything that can be configured."""
 
@@ -69,6 +82,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     reload: ReloadSettings = Field(default_factory=ReloadSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    traces: TraceSettings = Field(default_factory=TraceSettings)
 
     @model_validator(mode="after")
     def _lease_outlasts_a_send(self) -> Self:

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tidings.dispatch.breaker import BreakerState, CircuitBreaker
 from tidings.dispatch.health import EndpointHealth
@@ -17,6 +17,9 @@ from tidings.dispatch.limits import Bookings, Pace, RateLimiter
 from tidings.dispatch.standing import Kind, Pause
 from tidings.model import Attempted, Deferred, Endpoint
 from tidings.store import Leased
+
+if TYPE_CHECKING:  # OpenTelemetry is an extra
+    from tidings.dispatch.tracing import DeliveryTrace
 
 _HORIZON_MS: Final = 2_000
 """What can go within this may wait in memory."""
@@ -31,7 +34,7 @@ _ASKING: Final = frozenset({429, 503})
 class Job:
     """A leased delivery on its way."""
 
-    __slots__ = ("destination", "leased", "lost", "probe", "until")
+    __slots__ = ("destination", "leased", "lost", "probe", "trace", "until")
 
     def __init__(self, leased: Leased, destination: "Destination", *, until: int) -> None:
         self.leased = leased
@@ -41,6 +44,8 @@ class Job:
         self.lost = False
         """Whether another worker has taken it."""
         self.probe = False
+        self.trace: DeliveryTrace | None = None
+        """When things happened to it; None for what is not traced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tidings.channels import EmailChannel, WebhookChannel
 from tidings.dispatch.destination import Destination, Hold, Job, Load, Stop
@@ -26,6 +26,9 @@ from tidings.model import Cause, Channel, Deferred, Postponed
 from tidings.rulebook import Rulebooks, Unreachable
 from tidings.store import Leased, Settlement, Store
 from tidings.telemetry import Metrics, events, get_logger
+
+if TYPE_CHECKING:  # OpenTelemetry is an extra
+    from tidings.dispatch.tracing import DeliveryTraces
 
 log = get_logger()
 
@@ -60,7 +63,9 @@ class Dispatcher:
         schedules: Mapping[Channel, RetryPolicy] = SCHEDULES,
         dice: Callable[[], float] = random.random,
         on_disabled: OnDisabled | None = None,
+        traces: "DeliveryTraces | None" = None,
     ) -> None:
+        self._traces = traces
         self._store = store
         self._rulebooks = rulebooks
         self._metrics = metrics
@@ -159,6 +164,8 @@ class Dispatcher:
         delivery = leased.delivery
         destination = self._relay if delivery.channel is Channel.EMAIL else self.endpoints.destination(delivery)
         job = Job(leased, destination, until=until)
+        if self._traces is not None:
+            job.trace = self._traces.begin(leased)
         self._in_hand.add(job)
         try:
             if not self._is_kept_back(job, now):
@@ -223,7 +230,7 @@ class Dispatcher:
         leased = job.leased
         sent: Sent | Unreachable | Hold | Stop | None = None
         try:
-            sent = await self._sender.send(leased, job.destination.endpoint)
+            sent = await self._send_out(job)
         except asyncio.CancelledError:
             # Stopped in mid-send: give it back at once, so that a restart does not wait for the lease.
             settlement = self._given_back(leased)
@@ -242,6 +249,16 @@ class Dispatcher:
         if endpoint is not None and outcome is not None:
             await self.endpoints.record(endpoint, outcome, now=now)
         self._move_up(job.destination)
+
+    async def _send_out(self, job: Job) -> Sent | Unreachable | Hold | Stop:
+        trace = job.trace
+        if trace is None:
+            return await self._sender.send(job.leased, job.destination.endpoint)
+        trace.note_start()
+        try:
+            return await self._sender.send(job.leased, job.destination.endpoint, trace)
+        finally:
+            trace.note_answer()
 
     def _judge(self, leased: Leased, sent: Sent | Unreachable | Hold | Stop, started: int) -> Settlement:
         now = self._clock()
@@ -310,6 +327,8 @@ class Dispatcher:
         try:
             if kept:
                 self._reporter.settled(ending.job.leased, ending.settlement)
+                if self._traces is not None and ending.job.trace is not None:
+                    self._traces.settled(ending.job.trace, ending.settlement)
             else:
                 self._reporter.lost(ending.job.leased)
         except Exception:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidings.channels import EmailChannel, WebhookChannel
 from tidings.dispatch.allowance import claim_of, refusal
@@ -17,6 +17,9 @@ from tidings.model import Channel, Contact, Delivery, Email, Endpoint, Outcome, 
 from tidings.render import RenderError
 from tidings.rulebook import ComposeFailed, InvalidRulebook, Rulebook, Rulebooks, Unreachable, compose
 from tidings.store import Leased, Store
+
+if TYPE_CHECKING:  # OpenTelemetry is an extra
+    from tidings.dispatch.tracing import DeliveryTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,15 @@ class Sender:
         self._clock = clock
         self._permission = Permission(store=store, rulebooks=rulebooks, clock=clock)
 
-    async def send(self, leased: Leased, endpoint: Endpoint | None) -> Sent | Ending:
+    async def send(
+        self, leased: Leased, endpoint: Endpoint | None, trace: "DeliveryTrace | None" = None
+    ) -> Sent | Ending:
         """Ask the gates, compose and send.
 
         Args:
             leased: what to send.
             endpoint: how the live rulebook has its endpoint; None: as the delivery's own rulebook has it.
+            trace: what to note the moments of it in.
         """
         if not leased.event:
             return Sent(Refused(detail="what its event said was erased"))
@@ -81,7 +87,13 @@ class Sender:
         if not isinstance(message, Email | WebhookCall):
             return message
         stopped = await self._stopped(found, message)
-        return await self._carry(found, message, endpoint) if stopped is None else stopped
+        if stopped is not None:
+            return stopped
+        if trace is not None:
+            trace.note_message()
+            if isinstance(message, WebhookCall):
+                message = replace(message, traceparent=trace.traceparent)
+        return await self._carry(found, message, endpoint)
 
     async def _find(self, leased: Leased) -> _Found:
         """Look up what a message is made of, and by what its gates go."""

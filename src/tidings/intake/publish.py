@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from tidings.errors import EventIdReused, InvalidEvent, TidingsError
 from tidings.events import content_digest, customer_id, derive_event_id, event_name, validate
@@ -12,6 +13,9 @@ from tidings.rulebook import Rulebook, Rulebooks
 from tidings.rules import Decision, RuleFailure, decide, revocation
 from tidings.store import CallOff, Publication, Recorded, RecordResult, Store, StoredEvent
 from tidings.telemetry import Metrics, events, get_logger
+
+if TYPE_CHECKING:  # OpenTelemetry is an extra
+    from tidings.intake.tracing import PublishTrace, PublishTraces
 
 log = get_logger()
 
@@ -37,8 +41,17 @@ class Published:
 class Publish:
     """Takes events into the gateway. When a call returns, its events are on disk."""
 
-    def __init__(self, *, store: Store, rulebooks: Rulebooks, metrics: Metrics, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        rulebooks: Rulebooks,
+        metrics: Metrics,
+        clock: Clock = system_clock,
+        traces: "PublishTraces | None" = None,
+    ) -> None:
         self._store = store
+        self._traces = traces
         self._rulebooks = rulebooks
         self._metrics = metrics
         self._clock = clock
@@ -65,9 +78,10 @@ class Publish:
             Overloaded: too much is waiting.
         """
         with self._metrics.publish_seconds.time():
-            prepared = [self._prepare(event) for event in batch]
+            traced: list[PublishTrace] = []
+            prepared = [self._prepare(event, traced) for event in batch]
             publications = [each for each in prepared if isinstance(each, Publication)]
-            results = iter(await self._store.record(publications) if publications else ())
+            results = iter(await self._record(publications, traced) if publications else ())
             return [
                 each if isinstance(each, InvalidEvent) else self._answer(each.event, next(results)) for each in prepared
             ]
@@ -81,7 +95,12 @@ class Publish:
         stored = self._store_event(event, content_digest(event), now=self._clock(), matched=())
         await self._store.record([Publication(event=stored, deliveries=tuple(deliveries))])
 
-    def _prepare(self, event: Event) -> Publication | InvalidEvent:
+    async def _record(self, publications: list[Publication], traced: "list[PublishTrace]") -> list[RecordResult]:
+        if self._traces is None or not traced:
+            return await self._store.record(publications)
+        return await self._traces.record(self._store, publications, traced)
+
+    def _prepare(self, event: Event, traced: "list[PublishTrace]") -> Publication | InvalidEvent:
         if violations := validate(event):
             self._metrics.events.labels("invalid").inc()
             log.info(events.EVENT_REFUSED, org=event.org_id, fields=[each.field for each in violations])
@@ -89,12 +108,17 @@ class Publish:
         digest = content_digest(event)
         if not event.event_id:
             event.event_id = derive_event_id(event)
+        trace = None if self._traces is None else self._traces.begin(event)
         now = self._clock()
         rulebook = self._rulebooks.current
         decision = decide(rulebook.rules, event, event_id=event.event_id, now=now)
         self._count(decision, event)
         matched = tuple(match.rule_id for match in decision.matches if match.mode == "live")
         stored = self._store_event(event, digest, now=now, matched=matched)
+        if trace is not None:
+            trace.decided(decision, rulebook.revision)
+            traced.append(trace)
+            stored = replace(stored, trace=trace.traceparent)
         called_off = self._call_offs(rulebook, event, now) if stored.name in rulebook.rules.cancelled_by else ()
         return Publication(event=stored, deliveries=decision.deliveries, call_offs=called_off)
 

@@ -38,6 +38,8 @@ class WebhookCall:
     endpoint: Endpoint
     body: bytes
     """The JSON body, the same bytes on every attempt."""
+    traceparent: str = ""
+    """The trace context to pass on (W3C), which each attempt has its own of; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

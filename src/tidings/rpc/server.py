@@ -28,6 +28,7 @@ from tidings.rpc.rule_service import RuleService
 from tidings.rpc.services import EventService
 from tidings.rpc.settings import GrpcSettings
 from tidings.rpc.tls import server_credentials
+from tidings.rpc.tracing import CallerTraceInterceptor
 from tidings.store import Store
 
 SERVICES = tuple(
@@ -77,10 +78,11 @@ async def open_grpc_server(
     contacts: ContactService,
     store: Store,
     keyring: Keyring | None = None,
+    traced: bool = False,
 ) -> AsyncIterator[GrpcServer]:
     """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
     server = grpc.aio.server(
-        interceptors=[GuardInterceptor(store, keyring)],
+        interceptors=[*([CallerTraceInterceptor()] if traced else []), GuardInterceptor(store, keyring)],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.so_reuseport", 0),

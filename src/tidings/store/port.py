@@ -42,6 +42,8 @@ class StoredEvent:
     """SHA-256 of what the publisher sent; tells a repeat from a reused id."""
     customer_id: str | None
     matched_rules: tuple[str, ...]
+    trace: str = ""
+    """The ``traceparent`` of its publishing, for whoever delivers it; empty: it is not traced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,8 @@ class Leased:
     """Grows with every lease of this delivery; a settlement with an older fence is void."""
     event: bytes
     """The event's content."""
+    trace: str = ""
+    """The event's ``trace``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,17 @@ from aiohttp import web
 from tidings.errors import InvalidConfiguration
 from tidings.web.admission import refusing
 from tidings.web.settings import HttpSettings
+from tidings.web.tracing import caller_tracing
 
 
 @asynccontextmanager
 async def open_http_server(
-    settings: HttpSettings, routes: Iterable[web.RouteDef], *, max_body_bytes: int
+    settings: HttpSettings, routes: Iterable[web.RouteDef], *, max_body_bytes: int, traced: bool = False
 ) -> AsyncIterator[int]:
     """Bind and serve ``routes``; yield the port. Raise InvalidConfiguration when the address cannot be bound."""
-    application = web.Application(client_max_size=max_body_bytes, middlewares=[refusing])
+    application = web.Application(
+        client_max_size=max_body_bytes, middlewares=[*([caller_tracing] if traced else []), refusing]
+    )
     application.add_routes(list(routes))
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
     await runner.setup()

@@ -133,8 +133,13 @@ class Leases:
         rows = rows_of(connection, "deliveries_to_hand_out", wanted)
         connection.execute(SQL["take_deliveries"], {**wanted, "wake_at": _lapse(request.until)})
         leased = [
-            Leased(delivery=delivery_of(document, state=State.SENDING), fence=fence + 1, event=bytes.fromhex(content))
-            for fence, content, document in rows
+            Leased(
+                delivery=delivery_of(document, state=State.SENDING),
+                fence=fence + 1,
+                event=bytes.fromhex(content),
+                trace=trace,
+            )
+            for fence, content, trace, document in rows
         ]
         self._places.learn((each.delivery.id, seq) for each, seq in zip(leased, seqs, strict=True))
         if self._moves.followed:

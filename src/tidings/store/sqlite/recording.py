@@ -140,6 +140,7 @@ def _event_row(seq: int, event: StoredEvent) -> tuple[Value, ...]:
         event.digest,
         event.customer_id,
         orjson.dumps(rules).decode() if rules else "[]",
+        event.trace or None,
     )
 
 

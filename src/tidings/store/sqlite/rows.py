@@ -56,4 +56,5 @@ def event_of(row: Sequence[Any]) -> StoredEvent:
         digest=row[6],
         customer_id=row[7],
         matched_rules=tuple(orjson.loads(row[8])),
+        trace=row[9] or "",
     )

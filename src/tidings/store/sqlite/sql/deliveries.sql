@@ -52,10 +52,11 @@ SELECT group_concat('[' || wanted.value || ',[' || coalesce((
 FROM json_each(:org_ids) AS wanted;
 
 -- deliveries_to_hand_out
--- Deliveries with their events, in the order given.
+-- Deliveries with their events and those events' traces, in the order given.
 SELECT group_concat(
-    '[' || fence || ',"' || coalesce((SELECT hex(content) FROM event WHERE event.seq = event_seq), '') || '",'
-    || document || ']'
+    '[' || fence || ',"' || coalesce((
+        SELECT hex(content) || '","' || coalesce(trace, '') FROM event WHERE event.seq = event_seq
+    ), '","') || '",' || document || ']'
 )
 FROM json_each(:seqs) AS wanted CROSS JOIN delivery_document ON delivery_document.seq = wanted.value;
 

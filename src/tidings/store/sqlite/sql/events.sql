@@ -16,9 +16,10 @@ FROM event WHERE seq > (SELECT indexed_seq FROM ledger);
 -- insert_events
 -- Store events.
 INSERT INTO event (
-    seq, org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules
+    seq, org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules, trace
 ) VALUES (
-    :seq, :org_id, :event_id, :name, :received_at, :revision, :content, :digest, :customer_id, :matched_rules
+    :seq, :org_id, :event_id, :name, :received_at, :revision, :content, :digest, :customer_id, :matched_rules,
+    :trace
 );
 
 -- insert_keys
@@ -38,7 +39,7 @@ FROM json_each(:seqs) AS wanted CROSS JOIN event ON event.seq = wanted.value;
 
 -- get_event
 -- One event among the few that share its key, or among those that another process has just stored.
-SELECT org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules
+SELECT org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules, trace
 FROM event
 WHERE seq IN (
     SELECT value FROM json_each(:seqs)
