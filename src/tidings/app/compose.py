@@ -23,12 +23,21 @@ from tidings.config import Settings, TraceSettings, read_secret
 from tidings.dispatch import Dispatcher, EndpointsByHand, keep_retention
 from tidings.errors import InvalidConfiguration
 from tidings.intake import EraseContact, KeepingPolicy, Publish, PublishJson, TakeBounce, TakeVendorBody, system_clock
-from tidings.model import Endpoint
+from tidings.model import Endpoint, Severity
 from tidings.rpc import ContactService, DeliveryService, EventService, GrpcServer, RuleService, open_grpc_server
 from tidings.rulebook import ReadPast, Rulebook, Rulebooks, alerts, endpoint_disabled, load, pack, unpack
 from tidings.store import Revision, Store, open_store
 from tidings.telemetry import Metrics
-from tidings.web import BounceIntake, IntakeSettings, StatusPages, VendorIntake, open_http_server
+from tidings.web import (
+    BounceIntake,
+    DispatchStanding,
+    IntakeSettings,
+    Readiness,
+    RulebookStanding,
+    StatusPages,
+    VendorIntake,
+    open_http_server,
+)
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
     from tidings.dispatch.tracing import DeliveryTraces
@@ -135,13 +144,15 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
                 traced=traces is not None,
             )
         )
-        status = StatusPages(
+        readiness = Readiness(
             store=store,
-            metrics=metrics,
-            revision=lambda: rulebooks.current.revision,
+            rulebook=lambda: _rulebook_standing(reloader),
+            dispatch=lambda: DispatchStanding(ended=dispatcher.ended, idle_seconds=dispatcher.idle_seconds),
             clock=system_clock,
-            keyring=keyring,
+            longest_overdue=settings.http.longest_overdue,
         )
+        status = StatusPages(store=store, metrics=metrics, readiness=readiness, keyring=keyring)
+        closing.push_async_callback(status.close)
         bounces = BounceIntake(settings.intake.bounce, take=take_bounce, secrets=read_secret)
         routes = [*status.routes(), *_vendor_intake(settings.intake, publish, store).routes(), *bounces.routes()]
         http_port = await closing.enter_async_context(
@@ -199,6 +210,12 @@ def _delivery_traces(traces: "Traces | None") -> "DeliveryTraces | None":
     from tidings.dispatch.tracing import DeliveryTraces  # noqa: PLC0415 (an extra)
 
     return DeliveryTraces(traces)
+
+
+def _rulebook_standing(reloader: Reloader) -> RulebookStanding:
+    last = reloader.status
+    errors = 0 if last.succeeded else sum(each.severity is Severity.ERROR for each in last.problems)
+    return RulebookStanding(revision=last.revision, last_reload_at=last.last_reload_at, errors=errors)
 
 
 def _rule_service(

@@ -98,7 +98,8 @@ class Reloader:
 
     async def _go_live(self, rulebook: Rulebook) -> None:
         now = self._clock()
-        old = self._rulebooks.current.revision
+        before = self._rulebooks.current
+        old = before.revision
         same = rulebook.revision == old
         if not same:
             # Stored first: nothing may be decided by a revision that a restart could not find again.
@@ -108,6 +109,7 @@ class Reloader:
             with contextlib.suppress(KeyError):
                 self._metrics.rulebook.remove(old)
             self._metrics.rulebook.labels(rulebook.revision).set(1)
+            self._metrics.forget_rules(_ids(before) - _ids(rulebook))
         self.status = ReloadStatus(
             revision=rulebook.revision,
             live_since=self.status.live_since if same else now,
@@ -130,6 +132,10 @@ class Reloader:
             errors=len(errors),
             first=str(errors[0]) if errors else "",
         )
+
+
+def _ids(rulebook: Rulebook) -> set[str]:
+    return {rule.id for rule in rulebook.rules.rules}
 
 
 def fingerprint(folder: Path) -> Fingerprint:

@@ -8,6 +8,7 @@ endpoint cannot take now goes back to the store with a time to come back.
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -80,13 +81,21 @@ class Dispatcher:
         self._sender = Sender(store=store, rulebooks=rulebooks, email=email, webhook=webhook, clock=clock)
         self._reporter = Reporter(metrics)
         self._in_hand = InHand(store, clock=clock, lease=self._lease_ms)
-        self._settler = Settler(store, done=self._settled)
+        self._settler = Settler(store, done=self._settled, metrics=metrics)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[Destination, asyncio.TimerHandle] = {}
         self._stalled: dict[Destination, None] = {}
         """Destinations that have room of their own and wait for a slot that all share."""
         self._room = asyncio.Event()
         self._stopping = False
+        self._looked_at = time.monotonic()
+        self.ended = False
+        """Whether it works no more."""
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long ago it last looked for work; never much more than half a minute while it is well."""
+        return time.monotonic() - self._looked_at
 
     async def run(self, stop: asyncio.Event) -> None:
         """Dispatch until ``stop`` is set, then settle what is under way and return, bounded in time."""
@@ -101,6 +110,7 @@ class Dispatcher:
                     while not stop.is_set():
                         await self._guarded_turn(stopping)
                 finally:
+                    self.ended = True
                     await self._drain()
 
     # Leasing
@@ -128,6 +138,7 @@ class Dispatcher:
 
     async def _turn(self, stopping: asyncio.Task[bool]) -> None:
         """Take what is due and there is room for; sleep when that was all."""
+        self._looked_at = time.monotonic()
         limit = await self._find_room()
         if not limit or stopping.done():
             return

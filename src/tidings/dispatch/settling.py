@@ -8,7 +8,7 @@ from typing import Final
 from tidings.dispatch.destination import Job
 from tidings.errors import TidingsError
 from tidings.store import Settlement, Store
-from tidings.telemetry import events, get_logger
+from tidings.telemetry import Metrics, events, get_logger
 
 log = get_logger()
 
@@ -30,8 +30,9 @@ class Settler:
     ``done`` is told of each that left our hands: with True when its settlement was kept.
     """
 
-    def __init__(self, store: Store, *, done: Callable[[Ending, bool], None]) -> None:
+    def __init__(self, store: Store, *, done: Callable[[Ending, bool], None], metrics: Metrics) -> None:
         self._store = store
+        self._seconds = metrics.commit_seconds.labels("settle")
         self._done = done
         self._waiting: list[Ending] = []
         self._work = asyncio.Event()
@@ -60,7 +61,8 @@ class Settler:
 
     async def _settle(self, batch: list[Ending]) -> None:
         try:
-            kept = await self._store.settle([each.settlement for each in batch])
+            with self._seconds.time():
+                kept = await self._store.settle([each.settlement for each in batch])
         except TidingsError as error:
             log.warning(events.STORE_UNAVAILABLE, error=str(error), settlements=len(batch))
             await self._again(batch)

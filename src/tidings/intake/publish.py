@@ -54,6 +54,7 @@ class Publish:
         self._traces = traces
         self._rulebooks = rulebooks
         self._metrics = metrics
+        self._record_seconds = metrics.commit_seconds.labels("record")
         self._clock = clock
 
     async def one(self, event: Event) -> Published:
@@ -96,9 +97,10 @@ class Publish:
         await self._store.record([Publication(event=stored, deliveries=tuple(deliveries))])
 
     async def _record(self, publications: list[Publication], traced: "list[PublishTrace]") -> list[RecordResult]:
-        if self._traces is None or not traced:
-            return await self._store.record(publications)
-        return await self._traces.record(self._store, publications, traced)
+        with self._record_seconds.time():
+            if self._traces is None or not traced:
+                return await self._store.record(publications)
+            return await self._traces.record(self._store, publications, traced)
 
     def _prepare(self, event: Event, traced: "list[PublishTrace]") -> Publication | InvalidEvent:
         if violations := validate(event):

@@ -69,7 +69,7 @@ def _bind(server: grpc.aio.Server, settings: GrpcSettings) -> int:
 
 
 @asynccontextmanager
-async def open_grpc_server(
+async def open_grpc_server(  # noqa: PLR0913 (the services, and what stands before them)
     settings: GrpcSettings,
     *,
     events: EventService,

@@ -1,10 +1,22 @@
 """Every metric of the gateway, declared once.
 
-Label values come from small closed sets, from the rulebook or from the configuration. A ``Metrics`` object owns its
-registry: nothing is process-wide, so two gateways in one process (as in the tests) do not add up.
+Names end in their unit: ``_seconds``, ``_bytes``, ``_total`` for what only grows. Label values come from small closed
+sets, from the rulebook or from the configuration, never from events or customers, so that they stay few. A ``Metrics``
+object owns its registry: nothing is process-wide, so two gateways in one process (as in the tests) do not add up.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 
 _LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
 
@@ -16,25 +28,36 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.events = Counter(
             "tidings_events",
-            "Events published, by what became of them: new, duplicate, reused or invalid.",
+            "Events published, by what became of them: new, duplicate, reused (the id, with other content) or invalid.",
             ["outcome"],
             registry=self.registry,
         )
         self.publish_seconds = Histogram(
             "tidings_publish_seconds",
-            "Time from a publish call to its committed answer.",
+            "Time from a publish call, of one event or of many, to its committed answer.",
+            buckets=_LATENCY,
+            registry=self.registry,
+        )
+        self.commit_seconds = Histogram(
+            "tidings_store_commit_seconds",
+            "Time the store took to commit, waiting in line included: events with their deliveries (record), outcomes "
+            "of deliveries (settle).",
+            ["operation"],
             buckets=_LATENCY,
             registry=self.registry,
         )
         self.matches = Counter(
-            "tidings_rule_matches", "Events a rule matched.", ["rule", "mode"], registry=self.registry
+            "tidings_rule_matches",
+            "Events that a rule matched, live or shadow.",
+            ["rule", "mode"],
+            registry=self.registry,
         )
         self.rule_failures = Counter(
             "tidings_rule_failures", "Events on which a rule could not be evaluated.", ["rule"], registry=self.registry
         )
         self.attempts = Counter(
             "tidings_delivery_attempts",
-            "Attempts at deliveries, by channel and outcome.",
+            "Attempts at deliveries, by channel and outcome: accepted, deferred or refused.",
             ["channel", "outcome"],
             registry=self.registry,
         )
@@ -51,12 +74,12 @@ class Metrics:
         self.held = Counter(
             "tidings_deliveries_held",
             "Times a delivery was kept back: for its endpoint (its rate, because it was busy, its breaker, because it "
-            "asked for a pause) or by a gate (send_at, quiet hours, a cap).",
+            "asked for a pause), by the shaping of e-mail (shaped), or by a gate (send_at, quiet hours, a cap).",
             ["kind"],
             registry=self.registry,
         )
         self.under_way = Gauge(
-            "tidings_deliveries_under_way", "Deliveries being sent at this moment.", registry=self.registry
+            "tidings_deliveries_under_way", "Deliveries being sent, as of the last second.", registry=self.registry
         )
         self.endpoint_breaker = Gauge(
             "tidings_endpoint_breaker",
@@ -83,10 +106,16 @@ class Metrics:
             registry=self.registry,
         )
         self.backlog = Gauge(
-            "tidings_deliveries_open", "Deliveries that have not ended, by state.", ["state"], registry=self.registry
+            "tidings_deliveries_open",
+            "Deliveries that have not ended, by state; counted at most a minute ago, seldom when they are many. Absent "
+            "while the store does not answer.",
+            ["state"],
+            registry=self.registry,
         )
         self.oldest_due_seconds = Gauge(
-            "tidings_oldest_due_seconds", "How long the longest-due delivery has been due.", registry=self.registry
+            "tidings_oldest_due_seconds",
+            "How long the longest-due delivery has been due, at this moment; NaN while the store does not answer.",
+            registry=self.registry,
         )
         self.rulebook = Gauge(
             "tidings_rulebook_info", "1 for the rulebook revision that is live.", ["revision"], registry=self.registry
@@ -102,6 +131,15 @@ class Metrics:
             "1 while the folder holds a rulebook that was refused and an older one is live.",
             registry=self.registry,
         )
+
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+
+    def forget_rules(self, rule_ids: Iterable[str]) -> None:
+        """Drop the counters of rules that have left the rulebook, lest they pile up."""
+        for rule_id in rule_ids:
+            self.matches.remove_by_labels({"rule": rule_id})
+            self.rule_failures.remove_by_labels({"rule": rule_id})
 
     def exposition(self) -> bytes:
         """Return all metrics in the Prometheus text format."""

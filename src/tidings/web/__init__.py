@@ -2,6 +2,7 @@
 
 from tidings.web.bounces import BounceIntake
 from tidings.web.intake import VendorIntake
+from tidings.web.readiness import DispatchStanding, Readiness, RulebookStanding
 from tidings.web.server import open_http_server
 from tidings.web.settings import BounceSettings, CapillarySettings, HttpSettings, IntakeSettings, K42Settings
 from tidings.web.status import StatusPages
@@ -10,9 +11,12 @@ __all__ = [
     "BounceIntake",
     "BounceSettings",
     "CapillarySettings",
+    "DispatchStanding",
     "HttpSettings",
     "IntakeSettings",
     "K42Settings",
+    "Readiness",
+    "RulebookStanding",
     "StatusPages",
     "VendorIntake",
     "open_http_server",

@@ -25,6 +25,9 @@ class HttpSettings(BaseModel):
     listen: str = "127.0.0.1:8080"
     """Address and port to listen on; port 0 takes a free one."""
 
+    longest_overdue: Duration = Field(default=300.0, gt=0)
+    """``/readyz`` calls the gateway degraded, though ready, while some delivery has been due for longer than this."""
+
 
 class CapillarySettings(BaseModel):
     """How the loyalty platform shows that it is who it says."""
