@@ -12,7 +12,7 @@ from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebook, Rulebooks
 from tidings.rules import Decision, RuleFailure, decide, revocation
 from tidings.store import CallOff, Publication, Recorded, RecordResult, Store, StoredEvent
-from tidings.telemetry import Metrics, events, get_logger
+from tidings.telemetry import Metrics, blotted, events, get_logger
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
     from tidings.intake.tracing import PublishTrace, PublishTraces
@@ -157,7 +157,7 @@ class Publish:
                 rule=failure.rule_id,
                 org=event.org_id,
                 event_id=event.event_id,
-                error=failure.error,
+                error=blotted(failure.error),
             )
 
     def _answer(self, event: StoredEvent, result: RecordResult) -> Published | EventIdReused:

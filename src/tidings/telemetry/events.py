@@ -1,7 +1,7 @@
 """Names of log events, declared once so that a search for one finds every place that speaks of it.
 
 A log line is one of these names with fields. Fields carry identifiers, never addresses, names of people,
-message texts or secrets.
+message texts or secrets; customers' ids are personal too, so a line names the delivery or the event.
 """
 
 from typing import Final
@@ -31,3 +31,4 @@ KEYS_REFUSED: Final = "keys.refused"
 TEST_SENT: Final = "test.sent"
 OPERATED: Final = "operated"
 CERTIFICATE_UNREADABLE: Final = "certificate.unreadable"
+LIBRARY_WARNED: Final = "library.warned"

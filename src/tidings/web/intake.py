@@ -85,7 +85,8 @@ def answering(handle: Handler) -> Handler:
         except web.HTTPRequestEntityTooLarge as error:
             return refusal(413, "BODY_TOO_LARGE", error.text or "the body is too large; send fewer events at once")
         except InvalidRequest as error:
-            log.info(events.EVENT_REFUSED, intake=request.path, fields=[each.field for each in error.violations])
+            # Paths in a body are made of the sender's own keys, which may name anybody: the answer tells them.
+            log.info(events.EVENT_REFUSED, intake=request.path, faults=len(error.violations))
             return refusal(400, error.reason, str(error), error.violations)
         except Overloaded as error:
             return refusal(429, error.reason, str(error), retry_after=math.ceil(error.retry_after))
