@@ -70,7 +70,7 @@ pointsExpiryReminder of organisation 50750, decided at 2023-06-01T00:00:00Z by r
 ├── email to customer:381750905
 ├── webhook to endpoint:crm
 └── not after 2023-06-19T18:29:59Z
-2 rules are for other events
+22 rules are for other events
 """,
     )
 
@@ -85,7 +85,7 @@ def test_a_rule_that_does_not_match_is_told_with_the_part_that_decided(tmp_path:
         "✗ points-expiring-soon: the condition is not true: data.pointsScheduledForExpiry > `100` with 40",
         "└── data.pointsScheduledForExpiry > `100`  → false  ◀ decided",
         "    └── data.pointsScheduledForExpiry  → 40",
-        "2 rules are for other events",
+        "22 rules are for other events",
     ]
 
 

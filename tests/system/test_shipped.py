@@ -13,14 +13,15 @@ from gateway_kit import run_tidings
 ROOT = Path(__file__).parents[2]
 
 
-async def test_the_demo_shows_two_e_mails_and_two_verified_webhooks() -> None:
+async def test_the_demo_shows_three_e_mails_and_two_verified_webhooks() -> None:
     code, out, err = await run_tidings("demo")
     assert (code, err) == (0, "")
     assert out.count("signature: verified") == 2
-    assert out.count("Subject: ") == 2
+    assert out.count("Subject: ") == 3
     assert "300" in out
     assert "GOLD" in out
-    assert "complete  2 e-mails, 2 webhooks with verified signatures" in out
+    assert "100 Punkte für Sie" in out
+    assert "complete  3 e-mails, 2 webhooks with verified signatures" in out
 
 
 @pytest.mark.timeout(180)
@@ -39,4 +40,4 @@ def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     ran = subprocess.run([python, "-c", script], check=False, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(str(site))
-    assert "complete  2 e-mails, 2 webhooks" in ran.stdout
+    assert "complete  3 e-mails, 2 webhooks" in ran.stdout

@@ -20,6 +20,7 @@ class Scene:
 CONTACTS = (
     Contact(org_id=50750, customer_id="381750905", email="asha@example.com", name="Asha Rao", time_zone="Asia/Kolkata"),
     Contact(org_id=50261, customer_id="347266603", email="bilal@example.com", name="Bilal Haddad"),
+    Contact(org_id=51186, customer_id="387979652", email="carla@example.com", name="Carla Weber", locale="de"),
 )
 
 
@@ -37,10 +38,14 @@ def scenes() -> tuple[Scene, ...]:
         Scene(title="40 points are about to expire, too few for the rule", event=few),
         Scene(
             title="a member is about to lose their tier",
-            event=_event("tierDowngradeReminder"),
+            event=_still_held(_event("tierDowngradeReminder")),
             expected=(Channel.EMAIL,),
         ),
-        Scene(title="100 points were issued", event=_event("pointsIssued"), expected=(Channel.WEBHOOK,)),
+        Scene(
+            title="100 points were issued, to a member who reads German",
+            event=_event("pointsIssued"),
+            expected=(Channel.EMAIL, Channel.WEBHOOK),
+        ),
         Scene(
             title="the first event once more: a repeat is the same event",
             event=_unexpired(_event("pointsExpiryReminder")),
@@ -56,4 +61,10 @@ def _event(name: str) -> Event:
 def _unexpired(event: Event) -> Event:
     """Move the published sample's expiry, long past, to a day still ahead: expired points are not reminded of."""
     event.points_expiry_reminder.scheduled_expiry_date = "2099-12-31"
+    return event
+
+
+def _still_held(event: Event) -> Event:
+    """Move the day on which the tier is lost ahead, for the same reason."""
+    event.tier_downgrade_reminder.scheduled_downgrade_date = "2099-12-31"
     return event
