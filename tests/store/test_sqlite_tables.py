@@ -90,7 +90,7 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 
 EXPECTED_PLANS = {
     "look_up_keys": "SEARCH event_key USING PRIMARY KEY (key=?)",
-    "recent_identities": "SEARCH event USING INTEGER PRIMARY KEY (rowid>?)",
+    "identities_since": "SEARCH event USING INTEGER PRIMARY KEY (rowid>?)",
     "decided_events": "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)",
     "get_event": "SEARCH event USING INTEGER PRIMARY KEY (rowid=?)",
     "due_organisations": "SEARCH delivery USING COVERING INDEX delivery_queue (org_id>?)",

@@ -6,7 +6,9 @@ newest identities stay in memory, and join ``event_key`` by the ten thousand, so
 page takes many. They join slice by slice beside the recording, because no caller should wait for all of
 them. ``ledger.indexed_seq`` says how far the table covers the events; the rest is read again at the start.
 
-One thread writes; any thread may ``glance``.
+One thread of this process writes; any thread may ``glance``. Other processes may write to the same database: each
+transaction that records takes in first what they have recorded since. Every process lets its own run join the table;
+whoever is through first spares the others what is left of theirs.
 """
 
 import hashlib
@@ -55,6 +57,8 @@ class _Pending:
     last_seq: int = 0
     done: int = 0
     forgotten: set[tuple[int, int]] = field(default_factory=set)
+    taken_in: bool = False
+    """Whether identities were taken in whose keys memory had already: those are in the table only if this commits."""
 
 
 class EventIds:
@@ -79,14 +83,15 @@ class EventIds:
     def find(self, connection: Connection, keys: Sequence[int]) -> list[int]:
         """Return the seqs of all events that may have one of these keys.
 
-        Call it in the transaction that is to record, also once before anything else: where another
-        process has recorded since, it reads again what is in memory.
+        Call it in the transaction that is to record, also once before anything else: it takes in what other
+        processes have recorded since.
         """
-        last_seq, indexed_seq, hits = connection.execute(
-            SQL["look_up_keys"], {"keys": orjson.dumps(keys).decode()}
-        ).fetchone()
-        if (last_seq, indexed_seq) != (self.last_seq, self._indexed_seq):
-            self._read_again(connection, last_seq, indexed_seq)
+        wanted = {"keys": orjson.dumps(keys).decode()}
+        last_seq, indexed_seq, hits = connection.execute(SQL["look_up_keys"], wanted).fetchone()
+        if indexed_seq != self._indexed_seq:
+            self._drop_indexed(indexed_seq)
+        if last_seq != self.last_seq and self._take_in(connection, last_seq):
+            hits = connection.execute(SQL["look_up_keys"], wanted).fetchone()[2]
         known = [self._newest] if self._joining is None else [self._newest, self._joining.seqs]
         recent = [seqs[key] for seqs in known for key in keys if key in seqs]
         return recent if hits is None else [*recent, *orjson.loads(hits)]
@@ -123,6 +128,8 @@ class EventIds:
 
     def rolled_back(self) -> None:
         """Forget what was reserved."""
+        if self._pending.taken_in:
+            self._newest, self._joining, self.last_seq = {}, None, self._indexed_seq
         self._pending = _Pending()
 
     def _keep(self, identities: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -143,12 +150,23 @@ class EventIds:
         if done == len(run.order):
             connection.execute(SQL["set_indexed_seq"], {"indexed_seq": run.through_seq})
 
-    def _read_again(self, connection: Connection, last_seq: int, indexed_seq: int) -> None:
-        self._newest, self._joining = {}, None
-        identities = [
-            (self.key_of((org_id, event_id)), seq)
-            for seq, org_id, event_id in rows_of(connection, "recent_identities", {})
-        ]
-        insert_rows(connection, "insert_keys", self._keep(identities))
-        self._newest, self._pending.seqs = self._pending.seqs, {}
-        self.last_seq, self._indexed_seq = last_seq, indexed_seq
+    def _drop_indexed(self, indexed_seq: int) -> None:
+        """Let go of what another process has brought into the table."""
+        if self._joining is not None and self._joining.through_seq <= indexed_seq:
+            self._joining = None
+        self._newest = {key: seq for key, seq in self._newest.items() if seq > indexed_seq}
+        self._indexed_seq = indexed_seq
+
+    def _take_in(self, connection: Connection, last_seq: int) -> bool:
+        """Read what other processes have recorded, and at the start all that the table does not cover.
+
+        Returns whether some of it went to the table, because memory had their keys already.
+        """
+        rows = rows_of(connection, "identities_since", {"known_seq": max(self.last_seq, self._indexed_seq)})
+        taken = self._keep([(self.key_of((org_id, event_id)), seq) for seq, org_id, event_id in rows])
+        insert_rows(connection, "insert_keys", taken)
+        self._pending.taken_in |= bool(taken)
+        self._newest.update(self._pending.seqs)
+        self._pending.seqs = {}
+        self.last_seq = last_seq
+        return bool(taken)

@@ -57,6 +57,10 @@ class Reader:
         """Return the earliest time at which a lease could take something."""
         return [value_of(connection, "next_due", {})] * len(requests)
 
+    def versions(self, connection: Connection, requests: Sequence[None]) -> list[int]:
+        """Return a number that changes whenever another connection, of whichever process, has committed."""
+        return [connection.execute("PRAGMA data_version").fetchone()[0]] * len(requests)
+
     def endpoint_states(self, connection: Connection, requests: Sequence[None]) -> list[list[EndpointState]]:
         """Return what is remembered of every endpoint."""
         rows = connection.execute(SQL["endpoint_states"]).fetchall()

@@ -55,6 +55,8 @@ from tidings.store.sqlite.suppressions import Lifting, add_suppressions, lift, s
 
 _RETRY_AFTER: Final = 1.0
 """Seconds; a full queue is worked off in less."""
+_LOOK_SECONDS: Final = 0.05
+"""How often somebody who waits for work looks whether another process has written."""
 
 
 class _Writing:
@@ -140,6 +142,7 @@ class SqliteStore:
         self._reader = Reader(writing.ids)
         self._heard = heard
         self._queue_limit = queue_limit
+        self._seen_version = -1
 
     @property
     def transactions(self) -> int:
@@ -221,11 +224,25 @@ class SqliteStore:
         return await self._lanes.look_up.run(self._reader.next_due, None)
 
     async def wait_for_work(self, *, timeout: float) -> None:  # noqa: ASYNC109 (the port's signature)
-        """See the port. A settlement that puts a delivery back to wait counts as work."""
+        """See the port. A settlement that puts a delivery back to wait counts as work, and any write of others."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self._heard.work.wait()
+                while not (await self._hears_of_work() or await self._is_written_to()):
+                    pass
         self._heard.work.clear()
+
+    async def _hears_of_work(self) -> bool:
+        """Wait for a moment for work that came through this process."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await self._heard.work.wait()
+        return self._heard.work.is_set()
+
+    async def _is_written_to(self) -> bool:
+        """Say whether anybody, this process included, has committed since the last look."""
+        version = await self._lanes.look_up.run(self._reader.versions, None)
+        seen, self._seen_version = self._seen_version, version
+        return version != seen
 
     async def get_event(self, org_id: int, event_id: str) -> StoredEvent | None:
         """See the port."""

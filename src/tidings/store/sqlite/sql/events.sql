@@ -8,10 +8,9 @@ SELECT
         FROM json_each(:keys) AS wanted CROSS JOIN event_key ON event_key.key = wanted.value
     );
 
--- recent_identities
--- Identities of the events that event_key does not cover yet.
-SELECT group_concat(json_array(seq, org_id, event_id))
-FROM event WHERE seq > (SELECT indexed_seq FROM ledger);
+-- identities_since
+-- Identities of the events after one.
+SELECT group_concat(json_array(seq, org_id, event_id)) FROM event WHERE seq > :known_seq;
 
 -- insert_events
 -- Store events.
@@ -27,8 +26,8 @@ INSERT INTO event (
 INSERT OR IGNORE INTO event_key (key, seq) VALUES (:key, :seq);
 
 -- set_indexed_seq
--- Note how far event_key covers the events.
-UPDATE ledger SET indexed_seq = :indexed_seq;
+-- Note how far event_key covers the events; another process may have brought it further.
+UPDATE ledger SET indexed_seq = max(indexed_seq, :indexed_seq);
 
 -- decided_events
 -- What was decided for events, by seq.
@@ -38,11 +37,11 @@ SELECT group_concat(json_array(event.org_id, event.event_id, hex(event.digest), 
 FROM json_each(:seqs) AS wanted CROSS JOIN event ON event.seq = wanted.value;
 
 -- get_event
--- One event among the few that share its key, or among those that another process has just stored.
+-- One event among the few that share its key, or among those of other processes that are neither known nor covered.
 SELECT org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules, trace
 FROM event
 WHERE seq IN (
     SELECT value FROM json_each(:seqs)
     UNION ALL SELECT seq FROM event_key WHERE key = :key
-    UNION ALL SELECT seq FROM event WHERE seq > :known_seq
+    UNION ALL SELECT seq FROM event WHERE seq > max(:known_seq, (SELECT indexed_seq FROM ledger))
 ) AND org_id = :org_id AND event_id = :event_id;

@@ -1,0 +1,117 @@
+"""Several processes that write to one database: an identity is one event, memory stays bounded, work is heard of."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from sqlite3 import Connection
+
+import pytest
+
+from store_kit import T0, make_event, make_publication, make_publications
+from tidings.store import Recorded, open_store
+from tidings.store.sqlite.driver import SqliteSettings, connect
+from tidings.store.sqlite.feed import Feed
+from tidings.store.sqlite.ids import EventIds, event_key
+from tidings.store.sqlite.migrate import migrate
+from tidings.store.sqlite.moved import MovesSeen
+from tidings.store.sqlite.recording import Recorder
+
+RUN = 16
+COLLIDING: Callable[[tuple[int, str]], int] = lambda identity: event_key(identity) % 40  # noqa: E731 (one of two)
+
+
+class Writer:
+    """What the writing lane of a process is made of."""
+
+    def __init__(self, path: str, key_of: Callable[[tuple[int, str]], int]) -> None:
+        self.connection = connect(path, SqliteSettings())
+        migrate(self.connection)
+        self.ids = EventIds(run=RUN, key_of=key_of)
+        self._recorder = Recorder(self.ids, MovesSeen(Feed(), lambda *_: None))
+
+    def record(self, numbers: Sequence[int], *, fails: bool = False) -> list[bool]:
+        """Record events by number in one transaction; say which were new. One that fails is rolled back."""
+        publications = [make_publication(make_event(f"e-{number}"), deliveries=0) for number in numbers]
+        self.connection.execute("BEGIN IMMEDIATE")
+        (results,) = self._recorder.record(self.connection, [publications])
+        if fails:
+            self.connection.execute("ROLLBACK")
+            self.ids.rolled_back()
+            self._recorder.forget_revisions()
+            return []
+        self.connection.execute("COMMIT")
+        self.ids.committed()
+        return [each.recorded is Recorded.NEW for each in results]
+
+
+def held_in_memory(ids: EventIds) -> int:
+    return len(ids._newest) + (0 if ids._joining is None else len(ids._joining.seqs))
+
+
+def identities_by_key(connection: Connection) -> int:
+    (count,) = connection.execute("SELECT count(*) FROM event_key").fetchone()
+    return int(count)
+
+
+@pytest.mark.parametrize("key_of", [event_key, COLLIDING], ids=["keys apart", "keys that collide"])
+@pytest.mark.parametrize("seed", range(8))
+def test_an_identity_is_new_once_whoever_records_it(
+    tmp_path: Path, seed: int, key_of: Callable[[tuple[int, str]], int]
+) -> None:
+    """Three writers in any order, some transactions rolled back, one writer that starts late."""
+    dice = random.Random(seed)  # noqa: S311 (variety, not secrecy)
+    path = str(tmp_path / "tidings.db")
+    writers = [Writer(path, key_of) for _ in range(2)]
+    known: set[int] = set()
+    for turn in range(300):
+        if turn == 150:
+            writers.append(Writer(path, key_of))
+        numbers = [dice.randrange(1_500) for _ in range(dice.randrange(1, 8))]
+        writer = dice.choice(writers)
+        if dice.random() < 0.1:
+            writer.record(numbers, fails=True)
+            continue
+        expected = []
+        for number in numbers:
+            expected.append(number not in known)
+            known.add(number)
+        assert writer.record(numbers) == expected
+    # With several writers a run joins the table at the pace of whoever records, not of all that is recorded.
+    assert identities_by_key(writers[0].connection) > len(known) / 2
+    for writer in writers:
+        assert held_in_memory(writer.ids) < len(known) / 2
+        writer.connection.close()
+
+
+async def test_two_that_write_at_once_record_each_event_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'tidings.db'}"
+    publications = make_publications(400)
+    async with open_store(url) as one, open_store(url) as other:
+        both = [store.record(publications[start : start + 10]) for start in range(0, 400, 10) for store in (one, other)]
+        results = [result for answer in await asyncio.gather(*both) for result in answer]
+        assert sum(result.recorded is Recorded.NEW for result in results) == 400
+        assert sum(result.recorded is Recorded.DUPLICATE for result in results) == 400
+        found = [await one.get_event(50750, f"e-{number}") for number in range(400)]
+        assert found == [await other.get_event(50750, f"e-{number}") for number in range(400)]
+        assert None not in found
+
+
+async def test_who_waits_for_work_hears_of_what_another_process_records(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'tidings.db'}"
+    async with open_store(url) as one, open_store(url) as other:
+        assert await one.lease(now=T0, until=T0 + 60_000, limit=10) == []
+        await one.wait_for_work(timeout=30)  # its own opening is heard of once
+        waiting = asyncio.create_task(one.wait_for_work(timeout=30))
+        await other.record([make_publication()])
+        async with asyncio.timeout(10):
+            await waiting
+        assert len(await one.lease(now=T0, until=T0 + 60_000, limit=10)) == 1
+
+
+async def test_nobody_is_woken_while_nobody_writes(tmp_path: Path) -> None:
+    async with open_store(f"sqlite:///{tmp_path / 'tidings.db'}") as store:
+        await store.wait_for_work(timeout=30)
+        began = asyncio.get_running_loop().time()
+        await store.wait_for_work(timeout=0.3)
+        assert asyncio.get_running_loop().time() - began >= 0.29
