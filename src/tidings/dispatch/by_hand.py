@@ -72,6 +72,7 @@ class EndpointsByHand:
 
     async def _catch_up(self) -> None:
         await self._endpoints.restore()
+        await self._endpoints.follow()
         self._endpoints.use(self._rulebooks.current)
 
     def _find(self, org_id: int, name: str) -> Endpoint:

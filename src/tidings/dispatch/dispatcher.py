@@ -354,6 +354,7 @@ class Dispatcher:
                 await self._renew()
                 self._shed()
                 await self.endpoints.save(self._clock())
+                await self.endpoints.follow()
             except TidingsError as error:
                 log.warning(events.STORE_UNAVAILABLE, error=str(error))
             except Exception:

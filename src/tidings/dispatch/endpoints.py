@@ -12,7 +12,7 @@ from tidings.dispatch.standing import Standing
 from tidings.errors import TidingsError
 from tidings.model import Accepted, Attempted, Delivery, Endpoint, Gone
 from tidings.rulebook import Rulebook
-from tidings.store import Store
+from tidings.store import EndpointState, Store
 from tidings.telemetry import Metrics, events, get_logger
 
 log = get_logger()
@@ -47,6 +47,7 @@ class Endpoints:
         self._health: dict[Key, EndpointHealth] = {}
         self._shown: dict[Key, BreakerState] = {}
         self._restored = False
+        self._saves = 0
         self.weights: Mapping[int, int] = MappingProxyType({})
         """Shares of brands that have another one than 1."""
 
@@ -57,6 +58,19 @@ class Endpoints:
             self._restored = True
             for state in states:
                 self._health[state.org_id, state.name] = EndpointHealth(state.org_id, state.name, state)
+
+    async def follow(self) -> None:
+        """Take over what other processes have made of endpoints since; raise StoreUnavailable."""
+        saves = self._saves
+        states = {(each.org_id, each.name): each for each in await self._store.endpoint_states()}
+        if self._saves != saves:  # what was read may be older than what we know
+            return
+        for key in {**self._health, **states}:
+            health = self._health.setdefault(key, EndpointHealth(*key))
+            state = states.get(key) or EndpointState(org_id=key[0], name=key[1])
+            if health.follow(state) and key in self._destinations:
+                self._destinations[key].forgive()
+                self._show_breaker(key)
 
     def use(self, rulebook: Rulebook) -> None:
         """Take limits and urls from this rulebook from now on."""
@@ -137,6 +151,7 @@ class Endpoints:
         state = health.to_store(now, at_least=0 if leaving else WORTH_KEEPING_MS)
         if state is None:
             return True
+        self._saves += 1
         try:
             await self._store.save_endpoint_state(state)
         except TidingsError as error:

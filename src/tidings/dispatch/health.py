@@ -79,6 +79,19 @@ class EndpointHealth:
         remembered = self._stored or EndpointState(org_id=self._org_id, name=self.name)
         return None if wanted == remembered else wanted
 
+    def follow(self, state: EndpointState) -> bool:
+        """Take over what another process has made of the endpoint; say whether that put it back into use."""
+        if state == (self._stored or EndpointState(org_id=self._org_id, name=self.name)):
+            return False
+        self._stored = state
+        was = self.disabled_at
+        if was == state.disabled_at:
+            return False
+        self.failing_since, self.disabled_at = state.failing_since, state.disabled_at
+        self.reason, self._url_digest = state.reason, state.url_digest
+        self._failures = 0
+        return was is not None and state.disabled_at is None
+
     def kept(self, state: EndpointState) -> None:
         """Note that the store remembers this now."""
         self._stored = state
