@@ -155,7 +155,8 @@ async def running_gateway(config: Path, *, arguments: Sequence[str] = ()) -> Asy
         started = await asyncio.wait_for(_started(process, log), _PATIENCE)
         reading = asyncio.create_task(_read_log(process, log))
         async with grpc.aio.insecure_channel(f"127.0.0.1:{started['grpc_port']}") as channel:
-            await asyncio.wait_for(channel.channel_ready(), _PATIENCE)
+            if started["grpc_port"]:  # a process that only dispatches has none
+                await asyncio.wait_for(channel.channel_ready(), _PATIENCE)
             yield RunningGateway(process, channel, int(str(started["grpc_port"])), int(str(started["http_port"])), log)
     finally:
         with contextlib.suppress(ProcessLookupError):

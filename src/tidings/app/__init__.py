@@ -1,6 +1,7 @@
 """The gateway as a whole: wiring, lifecycle, and the process around it."""
 
 from tidings.app.compose import Gateway, load_rulebook, open_gateway
+from tidings.app.role import Role
 from tidings.app.serve import serve
 
-__all__ = ["Gateway", "load_rulebook", "open_gateway", "serve"]
+__all__ = ["Gateway", "Role", "load_rulebook", "open_gateway", "serve"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidings.access import AuthSettings, InvalidKeyFile, KeyFile, Keyring, follow_keys
+from tidings.app.role import Role
 from tidings.authoring import (
     Evaluate,
     ExplainEvent,
@@ -47,13 +48,14 @@ if TYPE_CHECKING:  # OpenTelemetry is an extra
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """A running gateway."""
+    """A running gateway, or the part of one that its role names."""
 
     grpc_port: int
+    """0 where the role has no gRPC."""
     http_port: int
     rulebooks: Rulebooks
     reloader: Reloader
-    grpc: GrpcServer
+    grpc: GrpcServer | None
     status: StatusPages
     store: Store
     dispatching: asyncio.Task[None]
@@ -62,12 +64,20 @@ class Gateway:
     async def start_serving(self) -> None:
         """Let health and readiness say that events are welcome."""
         self.status.serving = True
-        await self.grpc.set_serving(True)
+        if self.grpc is not None:
+            await self.grpc.set_serving(True)
+
+    async def turn_away(self) -> None:
+        """Let health and readiness ask for calls to go elsewhere; those that come are answered all the same."""
+        self.status.serving = False
+        if self.grpc is not None:
+            await self.grpc.set_serving(False)
 
     async def stop_intake(self, *, grace: float) -> None:
         """Refuse new events, and let those under way commit within ``grace`` seconds."""
         self.status.serving = False
-        await self.grpc.stop(grace=grace)
+        if self.grpc is not None:
+            await self.grpc.stop(grace=grace)
 
     async def drain(self) -> None:
         """Settle what dispatch has under way, bounded in time."""
@@ -90,8 +100,8 @@ def load_rulebook(settings: Settings) -> Rulebook:
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """Open everything, bind, and dispatch; serving is announced by ``start_serving``."""
+async def open_gateway(settings: Settings, *, role: Role = Role.ALL) -> AsyncIterator[Gateway]:
+    """Open what the role takes, bind, and dispatch; serving is announced by ``start_serving``."""
     loaded = fingerprint(settings.rules)
     rulebook = load_rulebook(settings)
     metrics = Metrics()
@@ -129,47 +139,49 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         events = EventService(publish, store, ExplainEvent(store=store, rulebooks=rulebooks))
         rules = _rule_service(rulebooks, reloader, store, email, webhook)
         by_hand = EndpointsByHand(dispatcher.endpoints, rulebooks=rulebooks, store=store, clock=system_clock)
-        deliveries = DeliveryService(store, endpoints=by_hand, clock=system_clock)
+        deliveries = DeliveryService(store, endpoints=by_hand, clock=system_clock, dispatches=role.dispatches)
         take_bounce = TakeBounce(store, clock=system_clock)
         contacts = ContactService(store, take_bounce, EraseContact(store, clock=system_clock), clock=system_clock)
-        grpc = await closing.enter_async_context(
-            open_grpc_server(
-                settings.grpc,
-                events=events,
-                rules=rules,
-                deliveries=deliveries,
-                contacts=contacts,
-                store=store,
-                keyring=keyring,
-                traced=traces is not None,
-            )
+        listener = open_grpc_server(
+            settings.grpc,
+            events=events,
+            rules=rules,
+            deliveries=deliveries,
+            contacts=contacts,
+            store=store,
+            keyring=keyring,
+            traced=traces is not None,
         )
+        grpc = await closing.enter_async_context(listener) if role.takes_in else None
         readiness = Readiness(
             store=store,
             rulebook=lambda: _rulebook_standing(reloader),
-            dispatch=lambda: DispatchStanding(ended=dispatcher.ended, idle_seconds=dispatcher.idle_seconds),
+            dispatch=_dispatch_standing(dispatcher, role),
             clock=system_clock,
             longest_overdue=settings.http.longest_overdue,
         )
         status = StatusPages(store=store, metrics=metrics, readiness=readiness, keyring=keyring)
         closing.push_async_callback(status.close)
         bounces = BounceIntake(settings.intake.bounce, take=take_bounce, secrets=read_secret)
-        routes = [*status.routes(), *_vendor_intake(settings.intake, publish, store).routes(), *bounces.routes()]
+        taking_in = (*_vendor_intake(settings.intake, publish, store).routes(), *bounces.routes())
+        routes = [*status.routes(), *(taking_in if role.takes_in else ())]
         http_port = await closing.enter_async_context(
             open_http_server(
                 settings.http, routes, max_body_bytes=settings.intake.max_body_bytes, traced=traces is not None
             )
         )
         stop = asyncio.Event()
-        dispatching = asyncio.create_task(dispatcher.run(stop), name="dispatch")
+        work = dispatcher.run(stop) if role.dispatches else _leave_to_others(stop)
+        dispatching = asyncio.create_task(work, name="dispatch")
         closing.push_async_callback(_finish, dispatching, stop)
-        upkeep = asyncio.create_task(keep_retention(store, settings.retention, clock=system_clock), name="retention")
-        closing.push_async_callback(_cancel, upkeep)
+        if role.dispatches:
+            purging = keep_retention(store, settings.retention, clock=system_clock)
+            closing.push_async_callback(_cancel, asyncio.create_task(purging, name="retention"))
         if settings.reload.every:
             watching = asyncio.create_task(reloader.watch(every=settings.reload.every), name="rulebook watch")
             closing.push_async_callback(_cancel, watching)
         yield Gateway(
-            grpc_port=grpc.port,
+            grpc_port=0 if grpc is None else grpc.port,
             http_port=http_port,
             rulebooks=rulebooks,
             reloader=reloader,
@@ -210,6 +222,13 @@ def _delivery_traces(traces: "Traces | None") -> "DeliveryTraces | None":
     from tidings.dispatch.tracing import DeliveryTraces  # noqa: PLC0415 (an extra)
 
     return DeliveryTraces(traces)
+
+
+def _dispatch_standing(dispatcher: Dispatcher, role: Role) -> Callable[[], DispatchStanding | None]:
+    """Say how dispatch does; nothing, where another process dispatches."""
+    if not role.dispatches:
+        return lambda: None
+    return lambda: DispatchStanding(ended=dispatcher.ended, idle_seconds=dispatcher.idle_seconds)
 
 
 def _rulebook_standing(reloader: Reloader) -> RulebookStanding:
@@ -278,6 +297,11 @@ async def _open_keyring(settings: AuthSettings) -> AsyncIterator[Keyring | None]
         yield keyring
     finally:
         await _cancel(following)
+
+
+async def _leave_to_others(stop: asyncio.Event) -> None:
+    """Stand in for dispatch in a process that only takes in."""
+    await stop.wait()
 
 
 async def _finish(dispatching: asyncio.Task[None], stop: asyncio.Event) -> None:

@@ -1,11 +1,13 @@
 """Running a gateway as a process: signals, and a stop that is bounded in time."""
 
 import asyncio
+import resource
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from tidings.app.compose import Gateway, open_gateway
+from tidings.app.role import Role
 from tidings.authoring import Reloader, ReloadStatus
 from tidings.config import Settings
 from tidings.telemetry import events, get_logger
@@ -16,31 +18,49 @@ _INTAKE_GRACE_SECONDS = 1.0
 """How long calls under way may take to commit once a stop is asked for."""
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
     """Run the gateway until SIGTERM or SIGINT; a second signal ends it at once.
+
+    A stop goes from the outside in: load balancers are told to go elsewhere, after ``drain_delay`` calls are refused
+    and those under way commit, then what is being sent settles.
 
     Raises:
         InvalidConfiguration, InvalidRulebook: it cannot start as configured.
     """
-    async with _stop_signal() as stop, open_gateway(settings) as gateway, _reload_signal(gateway.reloader):
+    _raise_descriptor_limit()
+    async with (
+        _stop_signal() as stop,
+        open_gateway(settings, role=role) as gateway,
+        _reload_signal(gateway.reloader),
+    ):
         await gateway.start_serving()
-        _announce(gateway, settings)
+        _announce(gateway, settings, role)
         dispatch_ended = asyncio.create_task(_watch(gateway.dispatching), name="dispatch watch")
         stopped = asyncio.create_task(stop.wait(), name="stop signal")
         await asyncio.wait({stopped, dispatch_ended}, return_when=asyncio.FIRST_COMPLETED)
         for task in (stopped, dispatch_ended):
             task.cancel()
         _announce_stop(gateway.dispatching)
+        await gateway.turn_away()
+        await asyncio.sleep(settings.drain_delay)
         await gateway.stop_intake(grace=_INTAKE_GRACE_SECONDS)
         await gateway.drain()
     log.info(events.GATEWAY_STOPPED)
 
 
-def _announce(gateway: Gateway, settings: Settings) -> None:
+def _raise_descriptor_limit() -> None:
+    """Take as many file descriptors as the system allows: each connection, of callers and to endpoints, needs one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems allow less than they say
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _announce(gateway: Gateway, settings: Settings, role: Role) -> None:
     for problem in gateway.rulebooks.current.problems:
         log.warning(events.RULEBOOK_LOADED, problem=str(problem))
     log.info(
         events.GATEWAY_STARTED,
+        role=role.value,
         grpc_port=gateway.grpc_port,
         http_port=gateway.http_port,
         store=settings.store.partition(":")[0],

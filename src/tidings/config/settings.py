@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     store: str = "sqlite:///tidings.db"
     """Where events and deliveries are kept, as a URL."""
 
+    drain_delay: Duration | Literal[0] = 0
+    """How long a stopping gateway still answers calls after health and readiness have turned, so that a load balancer
+    can notice first; a little more than the time between two of its checks."""
+
     auth: AuthSettings = Field(default_factory=AuthSettings)
     grpc: GrpcSettings = Field(default_factory=GrpcSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)

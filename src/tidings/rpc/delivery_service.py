@@ -26,10 +26,14 @@ _LONGEST_REASON: Final = 500
 class DeliveryService(EndpointService):
     """Shows deliveries, sends them once more, calls them off; looks after endpoints."""
 
-    def __init__(self, store: Store, *, endpoints: EndpointsByHand, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, store: Store, *, endpoints: EndpointsByHand, clock: Callable[[], int], dispatches: bool = True
+    ) -> None:
+        """Take the ports; ``dispatches`` says whether it is this process that sends."""
         super().__init__(endpoints)
         self._store = store
         self._clock = clock
+        self._dispatches = dispatches
 
     async def GetDelivery(  # noqa: N802 (gRPC's name)
         self,
@@ -101,6 +105,8 @@ class DeliveryService(EndpointService):
     ) -> AsyncIterator[pb.WatchDeliveriesResponse]:
         """Follow deliveries as they move."""
         states = _states(request.states, field="states")
+        if not self._dispatches:
+            raise WrongState("deliveries are sent by another process, whose moves cannot be watched from this one")
         async with self._store.changes() as changes:
             # Tells the caller that from now on nothing is missed.
             await context.send_initial_metadata(())

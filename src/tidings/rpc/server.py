@@ -41,6 +41,10 @@ _MOST_PENDING: Final = 20_000
 """How many calls may wait to be taken up. From 1,000 on gRPC would cancel some of them at random, without a word;
 the store refuses what is too much for it, and says so."""
 
+_KEEPALIVE_TIMEOUT_MS: Final = 20_000
+_SHORTEST_PING_MS: Final = 10_000
+_AGE_GRACE_MS: Final = 60_000
+
 
 @dataclass(frozen=True, slots=True)
 class GrpcServer:
@@ -60,6 +64,26 @@ class GrpcServer:
         """Refuse new calls, give those under way ``grace`` seconds, and close."""
         await self.set_serving(False)
         await self.server.stop(grace)
+
+
+def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
+    """Return gRPC's channel arguments; those that end in ms are milliseconds."""
+    options = [
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.so_reuseport", int(settings.reuse_port)),
+        ("grpc.server.max_pending_requests", _MOST_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
+        ("grpc.max_concurrent_streams", settings.max_streams),
+        ("grpc.max_connection_idle_ms", int(settings.idle * 1000)),
+        ("grpc.keepalive_time_ms", int(settings.keepalive * 1000)),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _SHORTEST_PING_MS),
+    ]
+    if settings.max_connection_age:
+        options.append(("grpc.max_connection_age_ms", int(settings.max_connection_age * 1000)))
+        options.append(("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS))
+    return options
 
 
 def _bind(server: grpc.aio.Server, settings: GrpcSettings) -> int:
@@ -83,12 +107,7 @@ async def open_grpc_server(  # noqa: PLR0913 (the services, and what stands befo
     """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
     server = grpc.aio.server(
         interceptors=[*([CallerTraceInterceptor()] if traced else []), GuardInterceptor(store, keyring)],
-        options=[
-            ("grpc.max_receive_message_length", settings.max_message_bytes),
-            ("grpc.so_reuseport", 0),
-            ("grpc.server.max_pending_requests", _MOST_PENDING),
-            ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
-        ],
+        options=_options(settings),
     )
     event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
     rule_service_pb2_grpc.add_RuleServiceServicer_to_server(rules, server)

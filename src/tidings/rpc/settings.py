@@ -1,8 +1,11 @@
 """The gRPC listener's settings."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from tidings.channels import Duration
 
 
 class TlsSettings(BaseModel):
@@ -28,6 +31,9 @@ class GrpcSettings(BaseModel):
     listen: str = "127.0.0.1:50051"
     """Address and port to listen on; port 0 takes a free one."""
 
+    reuse_port: bool = False
+    """Lets several processes of this machine listen on the same port; the system spreads connections over them."""
+
     tls: TlsSettings | None = None
     """Encrypts the listener; absent: plain text."""
 
@@ -36,3 +42,17 @@ class GrpcSettings(BaseModel):
 
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """The largest request accepted, bytes."""
+
+    max_streams: int = Field(default=1_000, ge=1)
+    """How many calls one connection may have under way; callers keep further ones back by themselves."""
+
+    idle: Duration = Field(default=900.0, gt=0)
+    """How long a connection without calls is kept."""
+
+    keepalive: Duration = Field(default=60.0, ge=10)
+    """After how much silence a connection is asked whether its far side is still there. One that does not answer
+    within 20 s is closed, and so is one whose far side asks more often than every 10 s."""
+
+    max_connection_age: Duration | Literal[0] = 0
+    """After how long callers are asked to connect anew, so that they spread over processes that came later; what is
+    under way then has a minute to end. 0: never."""
