@@ -22,7 +22,7 @@ from tidings.gateway.v1.event_service_pb2 import (
     PublishStreamResponse,
 )
 from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
-from tidings.intake import Publish, publish_stream
+from tidings.intake import Publish, StreamRoom, publish_stream
 from tidings.intake.streaming import MOST_TOGETHER, MOST_WAITING
 from tidings.rulebook import Rulebooks, load, read_folder
 from tidings.store import open_store
@@ -137,7 +137,7 @@ async def test_no_more_is_read_than_the_next_commits_can_take(tmp_path: Path) ->
             return None
 
         books = Rulebooks(load(read_folder(rules)), read_past=no_past)
-        stream = publish_stream(Publish(store=store, rulebooks=books, metrics=Metrics()), incoming())
+        stream = publish_stream(Publish(store=store, rulebooks=books, metrics=Metrics()), incoming(), room=StreamRoom())
         first = await anext(stream)
         for _ in range(100):  # turns of the loop in which the reader could go on if it wanted to
             await asyncio.sleep(0)

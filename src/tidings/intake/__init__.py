@@ -7,7 +7,7 @@ from tidings.intake.bounces import BounceAnswer, BounceVerdict, TakeBounce
 from tidings.intake.erasing import EraseContact
 from tidings.intake.json_bodies import MAX_EVENTS, JsonAnswer, JsonResult, PublishJson
 from tidings.intake.publish import Clock, Publish, Published, system_clock
-from tidings.intake.streaming import Acknowledged, publish_stream
+from tidings.intake.streaming import Acknowledged, StreamRoom, publish_stream
 from tidings.intake.vendor_bodies import KeepingPolicy, TakeVendorBody, is_refused_whole
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Publish",
     "PublishJson",
     "Published",
+    "StreamRoom",
     "TakeBounce",
     "TakeVendorBody",
     "is_refused_whole",

@@ -20,9 +20,21 @@ MOST_WAITING: Final = 512
 """How many events may wait for the next commit; then no more are read."""
 MOST_WAITING_BYTES: Final = 8 * 1024 * 1024
 """How large those may be together; one event that is larger by itself still passes."""
+MOST_IN_ALL_BYTES: Final = 64 * 1024 * 1024
+"""How large those of all streams may be together; past it each stream has one event waiting at the most."""
 
 
-async def publish_stream(publish: Publish, incoming: AsyncIterator[Numbered]) -> AsyncIterator[Sequence[Acknowledged]]:
+class StreamRoom:
+    """The room that all streams of a gateway share for events that wait."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        """Bytes."""
+
+
+async def publish_stream(
+    publish: Publish, incoming: AsyncIterator[Numbered], *, room: StreamRoom
+) -> AsyncIterator[Sequence[Acknowledged]]:
     """Yield what became of the events, in their order, some at a time; each yielded is committed or refused.
 
     No more is read than fits the bounds above, so a caller that is too fast has to wait. So it has when the gateway
@@ -31,30 +43,36 @@ async def publish_stream(publish: Publish, incoming: AsyncIterator[Numbered]) ->
     Raises:
         StoreUnavailable: the events that were not yielded were not kept.
     """
-    inbox = _Inbox()
+    inbox = _Inbox(room)
     reading = asyncio.create_task(inbox.fill(incoming), name="publish stream")
     try:
-        while batch := await inbox.take():
-            outcomes = await _commit(publish, [event for _, event in batch])
-            yield [(number, outcome) for (number, _), outcome in zip(batch, outcomes, strict=True)]
+        while acknowledged := await _commit(publish, inbox):
+            yield acknowledged
         await reading
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+        inbox.leave()
 
 
-async def _commit(publish: Publish, batch: list[Event]) -> Sequence[Published | InvalidEvent | EventIdReused]:
-    while True:
+async def _commit(publish: Publish, inbox: "_Inbox") -> list[Acknowledged]:
+    """Commit what waits and let go of it: whoever reads acknowledgements slowly keeps no events here meanwhile."""
+    batch = await inbox.take()
+    events = [event for _, event in batch]
+    while batch:
         try:
-            return await publish.many(batch)
+            outcomes = await publish.many(events)
+            return [(number, outcome) for (number, _), outcome in zip(batch, outcomes, strict=True)]
         except Overloaded as error:
             await asyncio.sleep(error.retry_after)
+    return []
 
 
 class _Inbox:
     """Events that wait for the next commit, bounded."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: StreamRoom) -> None:
+        self._room = room
         self._waiting: deque[tuple[Numbered, int]] = deque()
         self._bytes = 0
         self._ended = False
@@ -68,7 +86,7 @@ class _Inbox:
                 async with self._changed:
                     await self._changed.wait_for(self._has_room)
                     self._waiting.append((numbered, size))
-                    self._bytes += size
+                    self._count(size)
                     self._changed.notify_all()
         finally:
             async with self._changed:
@@ -82,10 +100,23 @@ class _Inbox:
             taken: list[Numbered] = []
             while self._waiting and len(taken) < MOST_TOGETHER:
                 numbered, size = self._waiting.popleft()
-                self._bytes -= size
+                self._count(-size)
                 taken.append(numbered)
             self._changed.notify_all()
             return taken
 
+    def leave(self) -> None:
+        """Give the room back that is still taken."""
+        self._count(-self._bytes)
+
+    def _count(self, size: int) -> None:
+        self._bytes += size
+        self._room.used += size
+
     def _has_room(self) -> bool:
-        return len(self._waiting) < MOST_WAITING and self._bytes < MOST_WAITING_BYTES
+        """Say whether one more may wait; asked again whenever events of this stream were taken."""
+        return not self._waiting or (
+            len(self._waiting) < MOST_WAITING
+            and self._bytes < MOST_WAITING_BYTES
+            and self._room.used < MOST_IN_ALL_BYTES
+        )

@@ -8,7 +8,7 @@ import grpc
 from tidings.authoring import ExplainEvent
 from tidings.errors import FieldViolation, InvalidRequest
 from tidings.gateway.v1 import event_service_pb2 as events_pb
-from tidings.intake import MAX_EVENTS, Publish, PublishJson, publish_stream
+from tidings.intake import MAX_EVENTS, Publish, PublishJson, StreamRoom, publish_stream
 from tidings.rpc.convert import (
     acknowledgements_to_proto,
     event_summary_to_proto,
@@ -32,6 +32,7 @@ class EventService(EventQueries):
         super().__init__(store, explain_event)
         self._publish = publish
         self._publish_json = PublishJson(publish)
+        self._room = StreamRoom()
 
     async def Publish(self, request: events_pb.PublishRequest, context: Context) -> events_pb.PublishResponse:  # noqa: ARG002, N802 (gRPC's signature)
         """Publish one event."""
@@ -56,7 +57,7 @@ class EventService(EventQueries):
     ) -> AsyncIterator[events_pb.PublishStreamResponse]:
         """Publish events as they come, and acknowledge them as they are committed."""
         incoming = ((request.sequence, request.event) async for request in request_iterator)
-        async for acknowledged in publish_stream(self._publish, incoming):
+        async for acknowledged in publish_stream(self._publish, incoming, room=self._room):
             yield acknowledgements_to_proto(acknowledged)
 
     async def PublishJson(  # noqa: N802 (gRPC's name)
