@@ -4,6 +4,7 @@ from aiohttp import web
 
 from tidings.intake import TakeBounce
 from tidings.model import Secrets
+from tidings.web.bodies import read_body
 from tidings.web.intake import answering, has_headers, refusal
 from tidings.web.settings import BounceSettings
 
@@ -24,7 +25,7 @@ class BounceIntake:
         """Take one message. Whatever it says it is answered with 200, so that nobody sends it again."""
         if self._settings is None or not has_headers(request, self._settings.headers, self._secrets):
             return refusal(401, "UNAUTHENTICATED", "a configured header is missing or has another value")
-        answer = await self._take(await request.read())
+        answer = await self._take(await read_body(request))
         name = "" if answer.delivery is None else answer.delivery.id
         body = {"verdict": answer.verdict.value, "explanation": answer.explanation, "delivery_id": name}
         return web.json_response(body)

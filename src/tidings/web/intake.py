@@ -17,6 +17,7 @@ from tidings.errors import FieldViolation, InvalidRequest, Overloaded, StoreUnav
 from tidings.intake import JsonAnswer, JsonResult, Published, TakeVendorBody, is_refused_whole
 from tidings.model import SecretRef, Secrets
 from tidings.telemetry import events, get_logger
+from tidings.web.bodies import read_body
 from tidings.web.settings import IntakeSettings, K42Settings
 
 log = get_logger()
@@ -45,7 +46,7 @@ class VendorIntake:
         """Take one event or a list; the organisation is in each event."""
         if not has_headers(request, self._settings.capillary.headers, self._secrets):
             return refusal(401, "UNAUTHENTICATED", "a configured header is missing or has another value")
-        answer = await self._take(await request.read(), intake="capillary")
+        answer = await self._take(await read_body(request), intake="capillary")
         return _answer(answer, status=400 if is_refused_whole(answer) else 200)
 
     async def k42(self, request: web.Request) -> web.Response:
@@ -53,7 +54,7 @@ class VendorIntake:
         settings = self._settings.k42
         if settings is None:
             raise web.HTTPNotFound
-        body = await request.read()
+        body = await read_body(request)
         if not self._is_signed(body, request.headers.get("x-k42-signature", ""), settings):
             return refusal(401, "UNAUTHENTICATED", "x-k42-signature is missing or does not fit callback URL and body")
         return _answer(await self._take(body, intake="k42", org_id=settings.org), status=200)
@@ -84,6 +85,8 @@ def answering(handle: Handler) -> Handler:
             return await handle(request)
         except web.HTTPRequestEntityTooLarge as error:
             return refusal(413, "BODY_TOO_LARGE", error.text or "the body is too large; send fewer events at once")
+        except web.HTTPRequestTimeout:
+            return refusal(408, "BODY_TOO_SLOW", "the body took too long to arrive")
         except InvalidRequest as error:
             # Paths in a body are made of the sender's own keys, which may name anybody: the answer tells them.
             log.info(events.EVENT_REFUSED, intake=request.path, faults=len(error.violations))

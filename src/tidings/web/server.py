@@ -7,6 +7,7 @@ from aiohttp import web
 
 from tidings.errors import InvalidConfiguration
 from tidings.web.admission import refusing
+from tidings.web.bodies import BODIES, Bodies
 from tidings.web.settings import HttpSettings
 from tidings.web.tracing import caller_tracing
 
@@ -19,19 +20,21 @@ async def open_http_server(
     application = web.Application(
         client_max_size=max_body_bytes, middlewares=[*([caller_tracing] if traced else []), refusing]
     )
+    application[BODIES] = Bodies(settings, most=max_body_bytes)
     application.add_routes(list(routes))
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0, keepalive_timeout=settings.idle)
     await runner.setup()
     try:
-        yield await _listen(runner, settings.listen)
+        yield await _listen(runner, settings)
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, listen: str) -> int:
+async def _listen(runner: web.AppRunner, settings: HttpSettings) -> int:
+    listen = settings.listen
     host, _, port = listen.rpartition(":")
     try:
-        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        await web.TCPSite(runner, host.strip("[]"), int(port), reuse_port=settings.reuse_port).start()
     except ValueError as error:
         raise InvalidConfiguration(f"http.listen: {listen!r} is not HOST:PORT, such as 127.0.0.1:8080") from error
     except OSError as error:

@@ -28,6 +28,18 @@ class HttpSettings(BaseModel):
     longest_overdue: Duration = Field(default=300.0, gt=0)
     """``/readyz`` calls the gateway degraded, though ready, while some delivery has been due for longer than this."""
 
+    reuse_port: bool = False
+    """Lets several processes of this machine listen on the same port; the system spreads connections over them."""
+
+    idle: Duration = Field(default=30.0, gt=0)
+    """How long a connection may take for a request's headers, or be kept without a request."""
+
+    body_timeout: Duration = Field(default=20.0, gt=0)
+    """How long a request's body may take to arrive."""
+
+    bodies_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    """How much of bodies may be in memory at once, bytes; past it the largest are refused with 429."""
+
 
 class CapillarySettings(BaseModel):
     """How the loyalty platform shows that it is who it says."""
