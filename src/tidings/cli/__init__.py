@@ -31,6 +31,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "keys": "keys:keys",
     "suppressions": "suppressions:suppressions",
     "bounces": "bounces:bounces",
+    "config": "config:config",
+    "ready": "ready:ready",
 }
 """Where each command is: the module in this package, and the function or the group of commands in it."""
 
