@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from gateway_kit import CRM_SECRET, running_gateway, write_config
 from rulebook_kit import write_rulebook
@@ -34,8 +34,12 @@ async def test_health_turns_first_and_calls_are_answered_until_the_delay_has_pas
             running_gateway(config) as gateway,
             aiohttp.ClientSession(f"http://127.0.0.1:{gateway.http_port}") as http,
         ):
-            watch = health_pb2_grpc.HealthStub(gateway.channel).Watch(health_pb2.HealthCheckRequest())
-            seen = aiter(watch)
+            watch = gateway.channel.unary_stream(
+                "/grpc.health.v1.Health/Watch",
+                request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+                response_deserializer=health_pb2.HealthCheckResponse.FromString,
+            )
+            seen = aiter(watch(health_pb2.HealthCheckRequest()))
             assert (await anext(seen)).status == SERVING
             began = time.monotonic()
             stopping = asyncio.create_task(gateway.stop())
