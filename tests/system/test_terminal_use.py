@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -115,3 +116,26 @@ async def test_our_command_line_takes_key_and_certificates_from_the_environment(
     monkeypatch.setenv("TIDINGS_CERTIFICATE", str(tmp_path / "absent.pem"))
     code, _, err = await run_tidings(*listing)
     assert (code, "absent.pem cannot be read" in err) == (2, True)
+
+
+async def test_callers_whose_certificate_another_authority_signed_keep_nobody_out(
+    tmp_path: Path, guarded: tuple[RunningGateway, NewKey]
+) -> None:
+    gateway, made = guarded
+    address = f"localhost:{gateway.grpc_port}"
+    authority, chain, key = ((tmp_path / name).read_bytes() for name in ("ca.pem", "stranger.pem", "stranger.key"))
+    options = [("grpc.use_local_subchannel_pool", 1)]
+
+    async def knock() -> grpc.StatusCode:
+        credentials = grpc.ssl_channel_credentials(authority, key, chain)
+        async with grpc.aio.secure_channel(address, credentials, options=options) as channel:
+            call: Any = channel.unary_unary("/tidings.gateway.v1.RuleService/GetRulebook")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call(b"", timeout=20, metadata=(("authorization", f"Bearer {made.token}"),))
+            return caught.value.code()
+
+    knocking = asyncio.gather(*(knock() for _ in range(60)))
+    (command,) = grpcurl_kit.commands_of(shell_blocks()[2])
+    while not knocking.done():
+        assert json.loads(await grpcurl(command, address, tmp_path, TIDINGS_KEY=made.token)) == {}
+    assert set(await knocking) <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
