@@ -13,6 +13,7 @@ from tidings.store import Recorded, open_store
 from tidings.store.sqlite.driver import SqliteSettings, connect
 from tidings.store.sqlite.feed import Feed
 from tidings.store.sqlite.ids import EventIds, event_key
+from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.migrate import migrate
 from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.recording import Recorder
@@ -28,7 +29,8 @@ class Writer:
         self.connection = connect(path, SqliteSettings())
         migrate(self.connection)
         self.ids = EventIds(run=RUN, key_of=key_of)
-        self._recorder = Recorder(self.ids, MovesSeen(Feed(), lambda *_: None))
+        moves = MovesSeen(Feed(), lambda *_: None)
+        self._recorder = Recorder(self.ids, Interventions(moves), moves)
 
     def record(self, numbers: Sequence[int], *, fails: bool = False) -> list[bool]:
         """Record events by number in one transaction; say which were new. One that fails is rolled back."""
