@@ -25,9 +25,12 @@ def load_rows() -> None:
     import decide_rows
     import drain_rows
     import email_rows
+    import publish_rows
     import reload_rows
     import webhook_rows
 
+    ROWS.update({"publish-unary": publish_rows.publish_unary, "publish-batch": publish_rows.publish_batch})
+    ROWS["publish-growth"] = publish_rows.publish_growth
     ROWS.update({"convert": convert_rows.convert, "decide": decide_rows.decide})
     ROWS.update({"decide-growth": decide_rows.decide_growth, "reload": reload_rows.reload})
     ROWS.update({"email": email_rows.email, "drain": drain_rows.drain})
