@@ -2,9 +2,23 @@
 
 from typing import Any
 
+import pytest
 from google.protobuf.struct_pb2 import Struct
 
-from tidings.events import content_digest, convert_one, customer_id, derive_event_id, event_data, event_name, sample
+from tidings.events import (
+    CatalogEvent,
+    catalog,
+    content_digest,
+    convert_one,
+    customer_id,
+    derive_event_id,
+    event_data,
+    event_name,
+    native_view,
+    sample,
+)
+from tidings.events.pointers import look_up
+from tidings.events.v1.common_pb2 import CustomerIdentifiers
 from tidings.events.v1.event_pb2 import Event, GenericEvent
 from tidings.events.v1.tiers_pb2 import TierUpgraded
 
@@ -68,3 +82,21 @@ def test_the_digest_tells_content_apart_whatever_the_order_of_keys() -> None:
     digests = [content_digest(convert_one(each).event) for each in (payload, turned, payload | {"refId": "r"})]
     assert digests[0] == digests[1] != digests[2]
     assert len(digests[0]) == 32
+
+
+@pytest.mark.parametrize("known", list(catalog()), ids=lambda known: known.name)
+def test_the_customer_is_the_one_in_the_view(known: CatalogEvent) -> None:
+    """However it is found quickly: it is what stands at the catalog's path."""
+    event = convert_one(sample(known.name), org_id=1).event
+    found: Any = native_view(event)
+    for part in known.customer_id_path:
+        found = look_up(found, f"/{part}")
+    assert customer_id(event) == (str(found) if known.customer_id_path and found else None)
+
+
+def test_a_customer_number_of_zero_is_told_from_none() -> None:
+    zero = CustomerIdentifiers(customer_id=0)
+    found = [
+        customer_id(Event(org_id=1, tier_upgraded=TierUpgraded(customer_identifiers=each))) for each in (zero, None)
+    ]
+    assert found == ["0", None]

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidings.events import MAX_EVENT_BYTES, validate
 from tidings.events.v1.event_pb2 import Event, GenericEvent, UnmodelledField
@@ -88,3 +90,11 @@ def test_everything_wrong_is_said_at_once() -> None:
         "event.unmodelled[0].json",
         "event.unmodelled[0].path",
     ]
+
+
+@given(st.lists(st.text(alphabet="/~01a\n", max_size=6), max_size=3))
+def test_pointers_are_judged_alike_alone_and_beside_a_fault(pointers: list[str]) -> None:
+    """Most events are recognised as fine at a glance, which must not pass what a closer look refuses."""
+    fine = Event(org_id=1, tier_upgraded=TierUpgraded(), sent_null=pointers, sent_empty=pointers)
+    faulty = Event(tier_upgraded=TierUpgraded(), sent_null=pointers, sent_empty=pointers)
+    assert validate(fine) == validate(faulty)[1:]

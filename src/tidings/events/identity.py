@@ -3,18 +3,21 @@
 import hashlib
 from collections.abc import Callable
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final
 
 from google.protobuf.message import Message
 
 from tidings.events.catalog import CatalogEvent, catalog
 from tidings.events.narrow import narrow_view
+from tidings.events.plans import INTEGER, MESSAGE, TEXT, plan_of
 from tidings.events.pointers import step
 from tidings.events.v1.event_pb2 import Event
 from tidings.events.view import native_view
 
 _ID_LENGTH: Final = 32
 _GENERIC_PATH: Final = ("data", "customerIdentifiers", "customerId")
+_NAMES: Final = {event.field.name: event.name for event in catalog()}
 
 
 def event_name(event: Event) -> str:
@@ -22,8 +25,8 @@ def event_name(event: Event) -> str:
     field = event.WhichOneof("data")
     if field is None:
         return ""
-    known = catalog().by_field(field)
-    return event.generic.name if known is None else known.name
+    known = _NAMES.get(field)
+    return event.generic.name if known is None else known
 
 
 def event_data(event: Event) -> Message | None:
@@ -34,7 +37,13 @@ def event_data(event: Event) -> Message | None:
 
 def customer_id(event: Event) -> str | None:
     """Return the number of the member the event concerns, as text, or None when it concerns nobody known."""
-    known = catalog().by_field(event.WhichOneof("data") or "")
+    field = event.WhichOneof("data") or ""
+    direct = _direct_way(field)
+    if direct is not None and not event.unmodelled:
+        number: int | str = direct(event)
+        if number or number == "":  # a number that reads as zero may be absent: the view tells
+            return str(number) or None
+    known = catalog().by_field(field)
     path = _GENERIC_PATH if known is None else known.customer_id_path
     found: Any = _view_for(known)(event) if path else None
     for part in path:
@@ -57,6 +66,27 @@ def derive_event_id(event: Event) -> str:
         bare.CopyFrom(event)
         bare.ClearField("event_id")
     return f"sha256-{content_digest(bare).hex()[:_ID_LENGTH]}"
+
+
+@cache
+def _direct_way(field_name: str) -> Callable[[Event], Any] | None:
+    """Return what reads the customer off the message, at a fifth of what a view costs; None where a list is crossed."""
+    known = catalog().by_field(field_name)
+    if known is None or known.customer_id_path[:1] != ("data",):
+        return None
+    plan = plan_of(known.message)
+    names = [known.field.name]
+    for depth, key in enumerate(known.customer_id_path[1:], start=2):
+        field = plan.by_key.get(key)
+        if field is None:
+            return None
+        names.append(field.name)
+        if depth == len(known.customer_id_path):
+            return attrgetter(".".join(names)) if field.kind in (INTEGER, TEXT) else None
+        if field.kind != MESSAGE or field.message is None:
+            return None
+        plan = field.message
+    return None
 
 
 @cache
