@@ -8,7 +8,7 @@ with the index and without gives the same matches and the same failures.
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -73,10 +73,14 @@ class EventIndex(Generic[R]):
         """
         found: list[Entry[R]] = []
         doubtful = self._numbers if subject.may_mix_types else self._texts
-        mixed = any(subject.at(path).__class__ is str for path in doubtful)
+        mixed = bool(doubtful) and any(subject.at(path).__class__ is str for path in doubtful)
         for branch in (self._everywhere, self._by_org.get(org_id)):
-            if branch is not None:
-                found.extend(branch.entries if mixed else branch.find(subject))
+            if branch is None:
+                continue
+            if mixed:
+                found += branch.entries
+            else:
+                branch.find(subject, found)
         return sorted((entry.position, entry.rule) for entry in found) if len(found) > 1 else _pairs(found)
 
 
@@ -121,15 +125,15 @@ class _Branch(Generic[R]):
             _Thresholds(path, above=above, pairs=pairs) for (path, above), pairs in by_threshold.items()
         ]
 
-    def find(self, subject: Subject) -> Iterator[Entry[R]]:
-        """Yield the rules that could match."""
-        yield from self._plain
+    def find(self, subject: Subject, found: list[Entry[R]]) -> None:
+        """Add the rules that could match."""
+        found += self._plain
         for path, branches in self._equalities.items():
             value = subject.at(path)
             if value.__class__ not in (list, dict) and (branch := branches.get(value)) is not None:
-                yield from branch.find(subject)
+                branch.find(subject, found)
         for thresholds in self._thresholds:
-            yield from thresholds.find(subject)
+            found += thresholds.find(subject)
 
 
 class _Thresholds(Generic[R]):
