@@ -15,7 +15,7 @@ SAYS = "550 5.1.1 <asha@example.com> no such user"
 
 
 def publication(event_id: str, *, customer: str = "c-7", org_id: int = 50750) -> Publication:
-    event = replace(make_event(event_id, org_id=org_id, content=f"{customer} {ADDRESS}".encode()), customer_id=customer)
+    event = make_event(event_id, org_id=org_id, content=f"{customer} {ADDRESS}".encode())._replace(customer_id=customer)
     planned = make_publication(event, lane="crm:c-7")
     deliveries = tuple(
         replace(each, customer_id=customer, recipient=Recipient(kind=RecipientKind.CUSTOMER, name=customer))
@@ -97,7 +97,7 @@ async def test_what_is_under_way_stays_until_it_is_done_again(store: Store) -> N
 
 
 async def test_an_e_mail_to_the_persons_address_is_theirs(store: Store) -> None:
-    event = replace(make_event("e-1"), customer_id=None)
+    event = make_event("e-1")._replace(customer_id=None)
     planned = make_publication(event).deliveries[0]
     to_address = replace(
         planned, customer_id=None, recipient=Recipient(kind=RecipientKind.ADDRESS, name=ADDRESS), lane=None

@@ -52,7 +52,7 @@ async def test_recording_nothing_is_fine(store: Store) -> None:
 
 async def test_a_repeat_gets_the_first_decision(store: Store) -> None:
     publication = make_publication(deliveries=2)
-    decided_otherwise = Publication(event=replace(publication.event, matched_rules=()), deliveries=())
+    decided_otherwise = Publication(event=publication.event._replace(matched_rules=()), deliveries=())
     await store.record([publication])
 
     results = await store.record([decided_otherwise])
@@ -75,7 +75,7 @@ async def test_another_content_under_a_used_id_writes_nothing(store: Store) -> N
 async def test_one_call_may_hold_new_repeated_and_reused_events(store: Store) -> None:
     old, fresh = make_publications(2)
     await store.record([old])
-    reused = make_publication(replace(fresh.event, digest=b"other"))
+    reused = make_publication(fresh.event._replace(digest=b"other"))
 
     results = await store.record([fresh, old, fresh, reused])
 
@@ -113,7 +113,7 @@ async def test_a_delivery_that_is_there_already_is_not_made_again(store: Store) 
 
 async def test_text_is_kept_as_it_is(store: Store) -> None:
     odd = "nul\0 quote' double\" newline\n emoji\N{PARTY POPPER} \u202eright to left"
-    publication = make_publication(replace(make_event(odd), customer_id=odd, matched_rules=(odd,)))
+    publication = make_publication(make_event(odd)._replace(customer_id=odd, matched_rules=(odd,)))
 
     await store.record([publication])
 

@@ -99,7 +99,7 @@ async def test_a_delivery_that_outlives_its_event_is_complete(store: Store) -> N
 
 
 def decided_by(revision: str, number: int, *, deliveries: int = 1) -> Publication:
-    return make_publication(replace(make_event(f"e-{number}"), revision=revision), deliveries=deliveries)
+    return make_publication(make_event(f"e-{number}")._replace(revision=revision), deliveries=deliveries)
 
 
 async def save(store: Store, *names: str) -> None:

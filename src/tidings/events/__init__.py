@@ -17,7 +17,16 @@ from tidings.events.conversion import (
     convert_one,
 )
 from tidings.events.fields import EventField, event_fields
-from tidings.events.identity import content_digest, customer_id, derive_event_id, event_data, event_name
+from tidings.events.identity import (
+    content_digest,
+    customer_id,
+    derive_event_id,
+    digest_of,
+    event_data,
+    event_name,
+    identify,
+    wire_form,
+)
 from tidings.events.narrow import narrow_view
 from tidings.events.restoring import to_vendor_json
 from tidings.events.samples import sample, samples
@@ -42,13 +51,16 @@ __all__ = [
     "convert_one",
     "customer_id",
     "derive_event_id",
+    "digest_of",
     "event_data",
     "event_fields",
     "event_name",
+    "identify",
     "narrow_view",
     "native_view",
     "sample",
     "samples",
     "to_vendor_json",
     "validate",
+    "wire_form",
 ]

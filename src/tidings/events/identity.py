@@ -20,9 +20,18 @@ _GENERIC_PATH: Final = ("data", "customerIdentifiers", "customerId")
 _NAMES: Final = {event.field.name: event.name for event in catalog()}
 
 
+def identify(event: Event) -> tuple[str, str | None]:
+    """Return the event's name and whom it concerns: ``event_name`` and ``customer_id`` at one look."""
+    field = event.WhichOneof("data")
+    return _name(event, field), _customer_id(event, field)
+
+
 def event_name(event: Event) -> str:
     """Return the event's name: the catalog's, or a generic event's own. Empty when the event has no data."""
-    field = event.WhichOneof("data")
+    return _name(event, event.WhichOneof("data"))
+
+
+def _name(event: Event, field: str | None) -> str:
     if field is None:
         return ""
     known = _NAMES.get(field)
@@ -37,13 +46,16 @@ def event_data(event: Event) -> Message | None:
 
 def customer_id(event: Event) -> str | None:
     """Return the number of the member the event concerns, as text, or None when it concerns nobody known."""
-    field = event.WhichOneof("data") or ""
+    return _customer_id(event, event.WhichOneof("data"))
+
+
+def _customer_id(event: Event, field: str | None) -> str | None:
     direct = _direct_way(field)
     if direct is not None and not event.unmodelled:
         number: int | str = direct(event)
         if number or number == "":  # a number that reads as zero may be absent: the view tells
             return str(number) or None
-    known = catalog().by_field(field)
+    known = catalog().by_field(field or "")
     path = _GENERIC_PATH if known is None else known.customer_id_path
     found: Any = _view_for(known)(event) if path else None
     for part in path:
@@ -53,9 +65,19 @@ def customer_id(event: Event) -> str | None:
     return str(found) or None
 
 
+def wire_form(event: Event) -> bytes:
+    """Return the event in binary form, the same for the same content."""
+    return event.SerializeToString(deterministic=True)
+
+
+def digest_of(content: bytes) -> bytes:
+    """Return the SHA-256 of an event's wire form."""
+    return hashlib.sha256(content).digest()
+
+
 def content_digest(event: Event) -> bytes:
     """Return the SHA-256 of everything the publisher sent; equal content has an equal digest."""
-    return hashlib.sha256(event.SerializeToString(deterministic=True)).digest()
+    return digest_of(wire_form(event))
 
 
 def derive_event_id(event: Event) -> str:
@@ -69,9 +91,9 @@ def derive_event_id(event: Event) -> str:
 
 
 @cache
-def _direct_way(field_name: str) -> Callable[[Event], Any] | None:
+def _direct_way(field_name: str | None) -> Callable[[Event], Any] | None:
     """Return what reads the customer off the message, at a fifth of what a view costs; None where a list is crossed."""
-    known = catalog().by_field(field_name)
+    known = catalog().by_field(field_name or "")
     if known is None or known.customer_id_path[:1] != ("data",):
         return None
     plan = plan_of(known.message)

@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tidings.errors import EventIdReused, InvalidEvent, TidingsError
-from tidings.events import content_digest, customer_id, derive_event_id, event_name, validate
+from tidings.events import derive_event_id, digest_of, event_name, identify, validate, wire_form
 from tidings.events.v1.event_pb2 import Event
 from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebook, Rulebooks
@@ -23,13 +22,16 @@ Clock = Callable[[], int]
 """Returns the time, epoch milliseconds."""
 
 
+_DUPLICATE: Final = Recorded.DUPLICATE
+_REUSED: Final = Recorded.REUSED
+
+
 def system_clock() -> int:
     """Return the time, epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class Published(NamedTuple):
     """What became of one event."""
 
     event_id: str
@@ -56,6 +58,8 @@ class Publish:
         self._metrics = metrics
         self._record_seconds = metrics.commit_seconds.labels("record")
         self._clock = clock
+        self._outcomes = {each: metrics.events.labels(each.value) for each in Recorded}
+        self._invalid = metrics.events.labels("invalid")
 
     async def one(self, event: Event) -> Published:
         """Publish one event.
@@ -78,14 +82,20 @@ class Publish:
             StoreUnavailable: nothing was kept.
             Overloaded: too much is waiting.
         """
-        with self._metrics.publish_seconds.time():
+        began = time.perf_counter()
+        try:
+            now, rulebook = self._clock(), self._rulebooks.current
             traced: list[PublishTrace] = []
-            prepared = [self._prepare(event, traced) for event in batch]
+            prepared = [self._prepare(event, rulebook, traced, now=now) for event in batch]
             publications = [each for each in prepared if isinstance(each, Publication)]
-            results = iter(await self._record(publications, traced) if publications else ())
-            return [
-                each if isinstance(each, InvalidEvent) else self._answer(each.event, next(results)) for each in prepared
-            ]
+            results = await self._record(publications, traced) if publications else []
+            self._count_outcomes(results, invalid=len(prepared) - len(results))
+            if len(results) == len(prepared):
+                return list(map(_answer, publications, results))
+            recorded = iter(results)
+            return [each if isinstance(each, InvalidEvent) else _answer(each, next(recorded)) for each in prepared]
+        finally:
+            self._metrics.publish_seconds.observe(time.perf_counter() - began)
 
     async def announce(self, event: Event, deliveries: Sequence[PlannedDelivery]) -> None:
         """Record an event of the gateway's own with its deliveries; no rule is asked.
@@ -93,8 +103,20 @@ class Publish:
         Raises:
             StoreUnavailable, Overloaded: nothing was kept.
         """
-        stored = self._store_event(event, content_digest(event), now=self._clock(), matched=())
-        await self._store.record([Publication(event=stored, deliveries=tuple(deliveries))])
+        content = wire_form(event)
+        name, customer = identify(event)
+        stored = StoredEvent(
+            org_id=event.org_id,
+            event_id=event.event_id,
+            name=name,
+            received_at=self._clock(),
+            revision=self._rulebooks.current.revision,
+            content=content,
+            digest=digest_of(content),
+            customer_id=customer,
+            matched_rules=(),
+        )
+        await self._store.record([Publication(stored, tuple(deliveries))])
 
     async def _record(self, publications: list[Publication], traced: "list[PublishTrace]") -> list[RecordResult]:
         with self._record_seconds.time():
@@ -102,27 +124,41 @@ class Publish:
                 return await self._store.record(publications)
             return await self._traces.record(self._store, publications, traced)
 
-    def _prepare(self, event: Event, traced: "list[PublishTrace]") -> Publication | InvalidEvent:
-        if violations := validate(event):
-            self._metrics.events.labels("invalid").inc()
+    def _prepare(
+        self, event: Event, rulebook: Rulebook, traced: "list[PublishTrace]", *, now: int
+    ) -> Publication | InvalidEvent:
+        content = wire_form(event)
+        if violations := validate(event, size=len(content)):
             log.info(events.EVENT_REFUSED, org=event.org_id, fields=[each.field for each in violations])
             return InvalidEvent(violations)
-        digest = content_digest(event)
-        if not event.event_id:
-            event.event_id = derive_event_id(event)
+        digest = digest_of(content)
+        event_id = event.event_id
+        if not event_id:
+            event_id = event.event_id = derive_event_id(event)
+            content = wire_form(event)
+        name, customer = identify(event)
         trace = None if self._traces is None else self._traces.begin(event)
-        now = self._clock()
-        rulebook = self._rulebooks.current
-        decision = decide(rulebook.rules, event, event_id=event.event_id, now=now)
-        self._count(decision, event)
-        matched = tuple(match.rule_id for match in decision.matches if match.mode == "live")
-        stored = self._store_event(event, digest, now=now, matched=matched)
+        decision = decide(rulebook.rules, event, event_id=event_id, now=now)
+        quiet = not decision.matches and not decision.failures
+        if not quiet:
+            self._note(decision, event)
+        stored = StoredEvent(
+            org_id=event.org_id,
+            event_id=event_id,
+            name=name,
+            received_at=now,
+            revision=rulebook.revision,
+            content=content,
+            digest=digest,
+            customer_id=customer,
+            matched_rules=() if quiet else _matched(decision),
+        )
         if trace is not None:
             trace.decided(decision, rulebook.revision)
             traced.append(trace)
-            stored = replace(stored, trace=trace.traceparent)
-        called_off = self._call_offs(rulebook, event, now) if stored.name in rulebook.rules.cancelled_by else ()
-        return Publication(event=stored, deliveries=decision.deliveries, call_offs=called_off)
+            stored = stored._replace(trace=trace.traceparent)
+        called_off = self._call_offs(rulebook, event, now) if name in rulebook.rules.cancelled_by else ()
+        return Publication(stored, () if quiet else decision.deliveries, called_off)
 
     def _call_offs(self, rulebook: Rulebook, event: Event, now: int) -> tuple[CallOff, ...]:
         """Say which waiting deliveries the event makes pointless."""
@@ -131,20 +167,7 @@ class Publish:
         reason = f"called off by {event_name(event)} {event.event_id}"
         return tuple(CallOff(rule_id=each, customer_id=found.customer_id, reason=reason) for each in found.rule_ids)
 
-    def _store_event(self, event: Event, digest: bytes, *, now: int, matched: tuple[str, ...]) -> StoredEvent:
-        return StoredEvent(
-            org_id=event.org_id,
-            event_id=event.event_id,
-            name=event_name(event),
-            received_at=now,
-            revision=self._rulebooks.current.revision,
-            content=event.SerializeToString(),
-            digest=digest,
-            customer_id=customer_id(event),
-            matched_rules=matched,
-        )
-
-    def _count(self, decision: Decision, event: Event) -> None:
+    def _note(self, decision: Decision, event: Event) -> None:
         for match in decision.matches:
             self._metrics.matches.labels(match.rule_id, match.mode).inc()
         self._tell_failures(decision.failures, event)
@@ -160,13 +183,22 @@ class Publish:
                 error=blotted(failure.error),
             )
 
-    def _answer(self, event: StoredEvent, result: RecordResult) -> Published | EventIdReused:
-        self._metrics.events.labels(result.recorded.value).inc()
-        if result.recorded is Recorded.REUSED:
-            return EventIdReused(org_id=event.org_id, event_id=event.event_id)
-        return Published(
-            event_id=event.event_id,
-            duplicate=result.recorded is Recorded.DUPLICATE,
-            matched_rules=result.matched_rules,
-            delivery_ids=result.delivery_ids,
-        )
+    def _count_outcomes(self, results: Sequence[RecordResult], *, invalid: int) -> None:
+        counts: dict[Recorded, int] = {}
+        for result in results:
+            counts[result.recorded] = counts.get(result.recorded, 0) + 1
+        for recorded, count in counts.items():
+            self._outcomes[recorded].inc(count)
+        if invalid:
+            self._invalid.inc(invalid)
+
+
+def _matched(decision: Decision) -> tuple[str, ...]:
+    return tuple(match.rule_id for match in decision.matches if match.mode == "live")
+
+
+def _answer(publication: Publication, result: RecordResult) -> Published | EventIdReused:
+    event, recorded = publication.event, result.recorded
+    if recorded is _REUSED:
+        return EventIdReused(org_id=event.org_id, event_id=event.event_id)
+    return Published(event.event_id, recorded is _DUPLICATE, result.matched_rules, result.delivery_ids)

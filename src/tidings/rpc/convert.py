@@ -66,6 +66,8 @@ def attempt_to_proto(attempt: Attempt) -> deliveries_pb.Attempt:
 
 def published_to_proto(published: Published) -> events_pb.PublishResponse:
     """Convert the answer to an event."""
+    if not published.matched_rules and not published.duplicate:  # most of them, at half the cost
+        return events_pb.PublishResponse(event_id=published.event_id)
     return events_pb.PublishResponse(
         event_id=published.event_id,
         duplicate=published.duplicate,

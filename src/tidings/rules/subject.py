@@ -41,9 +41,10 @@ class BoundExpressions:
 
     def path(self, path: FieldPath) -> Expression:
         """Return the expression that reads a path."""
-        if path not in self._paths:
-            self._paths[path] = compile(".".join(json.dumps(name) for name in path))
-        return self._paths[path]
+        try:
+            return self._paths[path]
+        except KeyError:
+            return self._paths.setdefault(path, compile(".".join(json.dumps(name) for name in path)))
 
     def may_hold_text(self, path: FieldPath) -> bool:
         """Say whether the message can hold a text at a path."""
@@ -99,6 +100,7 @@ class Subject:
 
     def at(self, path: FieldPath) -> Any:
         """Return the value at a path, None when there is none."""
-        if path not in self._read:
-            self._read[path] = self.search(self._bound.path(path))
-        return self._read[path]
+        try:
+            return self._read[path]
+        except KeyError:
+            return self._read.setdefault(path, self.search(self._bound.path(path)))

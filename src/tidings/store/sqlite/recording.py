@@ -1,8 +1,7 @@
 """Recording events with the deliveries they call for, many publications at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -20,8 +19,7 @@ _LEAP: Final = 4_096
 """How far ahead a revision's use is noted, so that it is noted seldom; it then stays that much longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Decided:
+class _Decided(NamedTuple):
     """What an event that is there already came to."""
 
     digest: bytes
@@ -58,18 +56,19 @@ class Recorder:
         calling_off: list[tuple[int, Publication]] = []
         used: dict[str, int] = {}
         for publication, identity, key in zip(publications, identities, keys, strict=True):
-            event = publication.event
+            event, planned = publication.event, publication.deliveries
             if (known := decided.get(identity)) is not None:
                 results.append(_repeated(known, event))
                 continue
             seq += 1
             events.append(_event_row(seq, event))
             reserved.append((key, seq))
-            deliveries += [_delivery_row(seq, event, each) for each in publication.deliveries]
-            in_lanes += [each.id for each in publication.deliveries if each.lane is not None]
             used[event.revision] = seq
             if publication.call_offs:
                 calling_off.append((seq, publication))
+            if planned:
+                deliveries += [_delivery_row(seq, event, each) for each in planned]
+                in_lanes += [each.id for each in planned if each.lane is not None]
             result = _new(publication)
             decided[identity] = _Decided(event.digest, result.matched_rules, result.delivery_ids)
             results.append(result)
@@ -128,20 +127,9 @@ def _new(publication: Publication) -> RecordResult:
 
 
 def _event_row(seq: int, event: StoredEvent) -> tuple[Value, ...]:
+    """Return an event's columns; but for the last two they are those of the port's value, in its order."""
     rules = event.matched_rules
-    return (
-        seq,
-        event.org_id,
-        event.event_id,
-        event.name,
-        event.received_at,
-        event.revision,
-        event.content,
-        event.digest,
-        event.customer_id,
-        orjson.dumps(rules).decode() if rules else "[]",
-        event.trace or None,
-    )
+    return (seq, *event[:-2], orjson.dumps(rules).decode() if rules else "[]", event.trace or None)
 
 
 def _delivery_row(seq: int, event: StoredEvent, planned: PlannedDelivery) -> tuple[Value, ...]:
