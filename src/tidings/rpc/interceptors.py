@@ -40,6 +40,8 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
         """Take the keys that callers need; None lets everybody do everything."""
         self._store = store
         self._keyring = keyring
+        self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        """The methods that were called so far: their handlers never change."""
 
     async def intercept_service(
         self,
@@ -51,6 +53,11 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
             return handler
+        if (known := self._guarded.get(method)) is None:
+            known = self._guarded[method] = self._guard(method, handler)
+        return known
+
+    def _guard(self, method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> "grpc.RpcMethodHandler[Any, Any]":
         guard = _Guard(method, ACCESS.get(method), self._store, self._keyring)
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
