@@ -1,6 +1,7 @@
 """What every store must do when deliveries are leased, renewed and settled."""
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -261,13 +262,27 @@ async def test_work_that_came_before_the_wait_is_not_missed(store: Store) -> Non
 
 
 async def test_work_is_announced_although_its_publisher_has_gone(store: Store) -> None:
-    publishing = asyncio.create_task(store.record([make_publication()]))
-    await asyncio.sleep(0)  # let it reach the store's queue
-    publishing.cancel()
+    """One that goes before its transaction begins has recorded nothing; so they stay longer and longer."""
+    for number in range(200):
+        publishing = asyncio.create_task(store.record([make_publication(make_event(f"e-{number}"))]))
+        for _ in range(3):  # let it reach the store's queue
+            await asyncio.sleep(0)
+        stand_still(number / 1000)
+        publishing.cancel()
+        await asyncio.wait({publishing})
+        await store.check()  # comes after it
+        if await store.get_event(50750, f"e-{number}") is not None:
+            break
 
+    assert publishing.cancelled()
     async with asyncio.timeout(10):
         await store.wait_for_work(timeout=30)
     assert len(await store.lease(now=T0, until=T0 + 900, limit=1)) == 1
+
+
+def stand_still(seconds: float) -> None:
+    """Keep the event loop from turning while a store's threads go on."""
+    time.sleep(seconds)
 
 
 async def test_a_delivery_put_back_to_wait_is_work(store: Store) -> None:

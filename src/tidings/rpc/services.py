@@ -34,16 +34,18 @@ class EventService(EventQueries):
         self._publish_json = PublishJson(publish)
         self._room = StreamRoom()
 
-    async def Publish(self, request: events_pb.PublishRequest, context: Context) -> events_pb.PublishResponse:  # noqa: ARG002, N802 (gRPC's signature)
+    async def Publish(self, request: events_pb.PublishRequest, context: Context) -> events_pb.PublishResponse:  # noqa: N802 (gRPC's name)
         """Publish one event."""
+        await _refuse_late(context)
         return published_to_proto(await self._publish.one(request.event))
 
     async def PublishBatch(  # noqa: N802 (gRPC's name)
         self,
         request: events_pb.PublishBatchRequest,
-        context: Context,  # noqa: ARG002 (gRPC's signature)
+        context: Context,
     ) -> events_pb.PublishBatchResponse:
         """Publish events in one commit."""
+        await _refuse_late(context)
         if len(request.events) > MAX_EVENTS:
             description = f"at most {MAX_EVENTS} events fit one call, got {len(request.events)}; send several calls"
             raise InvalidRequest([FieldViolation(field="events", description=description)])
@@ -96,3 +98,10 @@ class EventService(EventQueries):
         return events_pb.ListRejectedBodiesResponse(
             bodies=[rejected_to_proto(each) for each in page.bodies], next_page_token=page.next_token
         )
+
+
+async def _refuse_late(context: Context) -> None:
+    """End a call whose deadline has passed while it waited to be taken up: nobody will hear the answer."""
+    left = context.time_remaining()
+    if left is not None and left <= 0:
+        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline has passed; nothing was kept")

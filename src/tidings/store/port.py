@@ -349,6 +349,7 @@ class Store(Protocol):
         """Commit publications durably; one result each, in order.
 
         Calls made at the same time share a transaction. When this returns, what is NEW survives a crash.
+        A call that was cancelled before its transaction began need not be recorded; after that it is, whoever waits.
         """
 
     async def lease(

@@ -56,6 +56,9 @@ class SqliteSettings:
     """How long a write waits for another process that holds the database."""
     queue_limit: int = 20_000
     """How many events and contacts may wait for the writer; past it callers are told to come back."""
+    longest_wait: float = 2.0
+    """How long events may have to wait for the writer, seconds, going by its last transactions; past it callers are
+    told to come back, because most would give up before they are answered."""
     batch_limit: int = 4_096
     """How many rows one transaction takes on, give or take the last call."""
     cache_kib: int = 24_576

@@ -1,6 +1,7 @@
 """A thread with a connection, which works off a queue in batches: one transaction and one wake-up for many calls.
 
-Calls that wait at the same time share a transaction and, where they call for the same work, a statement.
+Calls made in one turn of the event loop are handed over together, once the turn is over. Calls that wait at the same
+time share a transaction and, where they call for the same work, a statement.
 When the work of one call fails, the batch is rolled back and every call tried on its own, so that a
 faulty one harms no other. When the database fails, every call of the batch fails with StoreUnavailable,
 and the thread goes on with the next batch.
@@ -8,6 +9,7 @@ and the thread goes on with the next batch.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ class _Call:
     request: Any
     weight: int
     future: asyncio.Future[Any]
+    only_if_awaited: bool
     answer: Any = None
     error: BaseException | None = None
 
@@ -51,11 +54,17 @@ class Lane:
         self.waiting = 0
         self.transactions = 0
         """How many transactions were committed: with group commit, far fewer than calls."""
+        self._began: float | None = None
+        """When the transaction under way began; None while there is none."""
+        self._took = 0.0
+        """How long the last one took, seconds."""
         self._connection = connection
         self._begin = begin
         self._batch_limit = batch_limit
         self._witness = witness
-        self._queue: SimpleQueue[_Call | None] = SimpleQueue()
+        self._gathered: list[_Call] = []
+        """What this turn of the loop has called for."""
+        self._queue: SimpleQueue[list[_Call] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._thread = threading.Thread(target=self._work_off, name=name, daemon=True)
@@ -67,40 +76,69 @@ class Lane:
     async def __aexit__(self, *_: object) -> None:
         """Do what is queued, then end the thread, which closes the connection."""
         self._closed = True
+        self._hand_over()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def run(self, work: Callable[[Connection, Sequence[Q]], Sequence[R]], request: Q, *, weight: int = 1) -> R:
-        """Return the answer of ``work`` to ``request`` once it is committed."""
+    def expected_wait(self) -> float:
+        """Say how long a call made now would wait, seconds, going by the transaction under way and the one before."""
+        if not self.waiting:
+            return 0.0
+        began = self._began
+        under_way = 0.0 if began is None else time.monotonic() - began
+        return max(under_way, self._took) * (1 + self.waiting // self._batch_limit)
+
+    async def run(
+        self,
+        work: Callable[[Connection, Sequence[Q]], Sequence[R]],
+        request: Q,
+        *,
+        weight: int = 1,
+        only_if_awaited: bool = False,
+    ) -> R:
+        """Return the answer of ``work`` to ``request`` once it is committed.
+
+        With ``only_if_awaited`` it is left undone when the caller has given up before its transaction began.
+        """
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        call = _Call(work=work, request=request, weight=weight, future=self._loop.create_future())
+        future = self._loop.create_future()
+        call = _Call(work=work, request=request, weight=weight, future=future, only_if_awaited=only_if_awaited)
         self.waiting += weight
-        self._queue.put(call)
-        answer: R = await call.future
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(call)
+        answer: R = await future
         return answer
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
     def _work_off(self) -> None:
         going_on = True
         while going_on:
             batch, going_on = self._collect()
             if batch:
+                self._began = began = time.monotonic()
                 self._perform(batch)
+                self._began, self._took = None, time.monotonic() - began
                 self._hand_back(batch)
         self._connection.close()
 
     def _collect(self) -> tuple[list[_Call], bool]:
-        """Wait for a call, then take what else is queued, up to the limit; False once the lane is closing."""
+        """Wait for calls, then take what else is queued, up to the limit; False once the lane is closing."""
         batch: list[_Call] = []
         weight = 0
-        call = self._queue.get()
-        while call is not None:
-            batch.append(call)
-            weight += call.weight
+        calls = self._queue.get()
+        while calls is not None:
+            batch += calls
+            weight += sum(call.weight for call in calls)
             if weight >= self._batch_limit:
                 return batch, True
             try:
-                call = self._queue.get_nowait()
+                calls = self._queue.get_nowait()
             except Empty:
                 return batch, True
         return batch, False
@@ -122,7 +160,7 @@ class Lane:
         connection = self._connection
         try:
             connection.execute(self._begin)
-            for work, calls in _by_work(batch).items():
+            for work, calls in _by_work(batch).items():  # only now: waiting for the database's lock can take long
                 answers = work(connection, [call.request for call in calls])
                 for call, answer in zip(calls, answers, strict=True):
                     call.answer = answer
@@ -151,7 +189,9 @@ class Lane:
 
 
 def _by_work(batch: Sequence[_Call]) -> dict[Work, list[_Call]]:
+    """Group calls, but for those that are to be left undone because nobody waits for them any more."""
     groups: dict[Work, list[_Call]] = {}
     for call in batch:
-        groups.setdefault(call.work, []).append(call)
+        if not (call.only_if_awaited and call.future.done()):
+            groups.setdefault(call.work, []).append(call)
     return groups

@@ -136,12 +136,13 @@ class _Heard:
 class SqliteStore:
     """Implements the port ``Store``. Belongs to the event loop that opened it."""
 
-    def __init__(self, lanes: _Lanes, writing: _Writing, heard: _Heard, *, queue_limit: int) -> None:
+    def __init__(self, lanes: _Lanes, writing: _Writing, heard: _Heard, settings: SqliteSettings) -> None:
         self._lanes = lanes
         self._writing = writing
         self._reader = Reader(writing.ids)
         self._heard = heard
-        self._queue_limit = queue_limit
+        self._queue_limit = settings.queue_limit
+        self._longest_wait = settings.longest_wait
         self._seen_version = -1
 
     @property
@@ -154,7 +155,9 @@ class SqliteStore:
         if not publications:
             return []
         self._admit(len(publications))
-        return await self._lanes.write.run(self._writing.recorder.record, publications, weight=len(publications))
+        return await self._lanes.write.run(
+            self._writing.recorder.record, publications, weight=len(publications), only_if_awaited=True
+        )
 
     async def lease(
         self, *, now: int, until: int, limit: int, weights: Mapping[int, int] = MappingProxyType({})
@@ -351,6 +354,13 @@ class SqliteStore:
                 f"{self._queue_limit}; send them again after a moment",
                 retry_after=_RETRY_AFTER,
             )
+        wait = self._lanes.write.expected_wait()
+        if wait > self._longest_wait:
+            raise Overloaded(
+                f"the database is slow: what comes now would wait about {wait:.1f} s for it, more than the "
+                f"{self._longest_wait:g} s that are allowed; send it again after a moment",
+                retry_after=_RETRY_AFTER,
+            )
 
 
 @asynccontextmanager
@@ -363,7 +373,7 @@ async def open_sqlite(path: str | None, settings: SqliteSettings | None = None) 
         closing.callback(heard.feed.close)
         lanes = await _open_lanes(path, settings, writing, closing)
         await lanes.write.run(writing.start, None)
-        yield SqliteStore(lanes, writing, heard, queue_limit=settings.queue_limit)
+        yield SqliteStore(lanes, writing, heard, settings)
 
 
 async def _open_lanes(path: str | None, settings: SqliteSettings, writing: _Writing, closing: AsyncExitStack) -> _Lanes:
