@@ -26,7 +26,7 @@ async def test_a_due_delivery_is_handed_out_with_its_event(store: Store) -> None
 
 
 async def test_a_traces_context_goes_with_its_event(store: Store) -> None:
-    traced = replace(make_event(), trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    traced = make_event()._replace(trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     await store.record([make_publication(traced), make_publication(make_event("e-2", received_at=T0 + 1))])
 
     leased = await store.lease(now=T0 + 1, until=T0 + 60_000, limit=10)
