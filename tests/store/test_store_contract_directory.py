@@ -4,7 +4,15 @@ import pytest
 
 from store_kit import T0
 from tidings.errors import InvalidRequest
-from tidings.model import Contact, Suppression, SuppressionReason, new_suppression
+from tidings.model import (
+    ConsentMark,
+    ConsentSource,
+    Contact,
+    Suppression,
+    SuppressionReason,
+    marked,
+    new_suppression,
+)
 from tidings.store import Store, SuppressionFilter
 
 ASHA = Contact(
@@ -154,3 +162,29 @@ async def listed(store: Store, wanted: SuppressionFilter | None = None) -> list[
     page = await store.list_suppressions(wanted or SuppressionFilter(), page_size=100, page_token="")
     assert page.next_token == ""
     return list(page.suppressions)
+
+
+async def test_a_consent_remembers_where_it_came_from(store: Store) -> None:
+    api, page = (ConsentSource.API, ConsentSource.PREFERENCE_PAGE)
+    await store.upsert_contacts([marked(ASHA, api, now=T0)])
+    said = Contact(org_id=1, customer_id="c", consents={"offers": False, "surveys": True})
+    await store.upsert_contacts([marked(said, page, now=T0 + 5), Contact(org_id=1, customer_id="c", name="Asha Rao")])
+
+    found = await store.get_contact(1, "c")
+    assert found is not None
+    assert found.consent_marks == {
+        "news.weekly": ConsentMark(source=api, at=T0),
+        "offers": ConsentMark(source=page, at=T0 + 5),
+        "surveys": ConsentMark(source=page, at=T0 + 5),
+    }
+    assert (await store.list_contacts(1, page_size=1, page_token="")).contacts == (found,)
+
+
+async def test_a_consent_from_nowhere_forgets_where_the_one_before_came_from(store: Store) -> None:
+    await store.upsert_contacts([marked(ASHA, ConsentSource.IMPORT, now=T0)])
+    await store.upsert_contacts([Contact(org_id=1, customer_id="c", consents={"offers": False})])
+
+    found = await store.get_contact(1, "c")
+    assert found is not None
+    assert found.consents == {"offers": False, "news.weekly": False}
+    assert set(found.consent_marks) == {"news.weekly"}

@@ -89,6 +89,17 @@ def json_of(contact: pb.Contact) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in ("", {})}
 
 
+def marks_of(contact: pb.Contact) -> dict[str, Any]:
+    """Return where a contact's consents came from, in words, for those of whom it is known."""
+    marks = {category: _origin(mark) for category, mark in sorted(contact.consent_marks.items())}
+    return {"consents_from": marks} if marks else {}
+
+
+def _origin(mark: pb.ConsentMark) -> str:
+    source = pb.ConsentSource.Name(mark.source).removeprefix("CONSENT_SOURCE_").lower().replace("_", " ")
+    return f"{source}, {mark.at.ToDatetime():%Y-%m-%d %H:%M} UTC"
+
+
 def _check_header(columns: Sequence[str]) -> None:
     missing = [name for name in REQUIRED if name not in columns]
     unknown = [name for name in columns if name not in (*REQUIRED, *OPTIONAL) and not _is_further(name)]

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from tidings.cli.contact_rows import HeaderFault, Row, cells_of, columns_of, json_of, read_csv, read_json_lines
+from tidings.cli.contact_rows import (
+    HeaderFault,
+    Row,
+    cells_of,
+    columns_of,
+    json_of,
+    marks_of,
+    read_csv,
+    read_json_lines,
+)
 from tidings.cli.patience import patiently
 from tidings.cli.terminal import (
     DEFAULT_TO,
@@ -105,7 +114,8 @@ def show(
 
     Example: tidings contacts show 50750 381750905
     """
-    facts = json_of(asyncio.run(_get(to, org, customer_id)))
+    contact = asyncio.run(_get(to, org, customer_id))
+    facts = json_of(contact) | marks_of(contact)
     if form is Format.JSON:
         print_json(facts)
         return
@@ -177,7 +187,9 @@ def _usable(batch: list[Row]) -> Iterator[pb.Contact]:
 
 
 async def _upsert(stub: "ContactServiceAsyncStub", good: list[pb.Contact]) -> None:
-    await patiently(lambda: stub.UpsertContacts(pb.UpsertContactsRequest(contacts=good)))
+    await patiently(
+        lambda: stub.UpsertContacts(pb.UpsertContactsRequest(contacts=good, consent_source=pb.CONSENT_SOURCE_IMPORT))
+    )
 
 
 async def _get(to: str, org: int, customer_id: str) -> pb.Contact:

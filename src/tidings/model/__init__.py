@@ -4,7 +4,15 @@ Times are epoch milliseconds as ``int`` throughout: they compare, store and trav
 """
 
 from tidings.model.brand import Brand, Cap, Colours, ConsentPolicy, Endpoint, QuietHours, Rate, SecretRef, Secrets
-from tidings.model.contact import SERVICE, Contact, contact_faults, is_address
+from tidings.model.contact import (
+    SERVICE,
+    ConsentMark,
+    ConsentSource,
+    Contact,
+    contact_faults,
+    is_address,
+    marked,
+)
 from tidings.model.delivery import (
     ENDED,
     MOVES,
@@ -22,6 +30,7 @@ from tidings.model.message import Accepted, Attempted, Deferred, Email, Gone, Ou
 from tidings.model.problem import Problem, Severity, Source
 from tidings.model.suppression import (
     LIFETIME_MS,
+    OWNERS_WORD,
     Suppression,
     SuppressionReason,
     address_key,
@@ -33,6 +42,7 @@ __all__ = [
     "ENDED",
     "LIFETIME_MS",
     "MOVES",
+    "OWNERS_WORD",
     "SERVICE",
     "Accepted",
     "Attempt",
@@ -42,7 +52,9 @@ __all__ = [
     "Cause",
     "Channel",
     "Colours",
+    "ConsentMark",
     "ConsentPolicy",
+    "ConsentSource",
     "Contact",
     "Deferred",
     "Delivery",
@@ -70,6 +82,7 @@ __all__ = [
     "contact_faults",
     "delivery_id",
     "is_address",
+    "marked",
     "new_suppression",
     "normalise_address",
 ]

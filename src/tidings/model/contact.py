@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cache
 from typing import Final
 from zoneinfo import available_timezones
@@ -19,6 +20,24 @@ _ATTRIBUTE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 _LONGEST: Final = 256
 _MOST: Final = 50
 """How many consents, and how many attributes, a contact may have."""
+
+
+class ConsentSource(StrEnum):
+    """Where a consent or an objection came from."""
+
+    API = "api"
+    IMPORT = "import"
+    UNSUBSCRIBE_LINK = "unsubscribe_link"
+    """A link in an e-mail, followed by its reader or by their mail program."""
+    PREFERENCE_PAGE = "preference_page"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentMark:
+    """Where what a customer said last about a category came from, and when, epoch milliseconds."""
+
+    source: ConsentSource
+    at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +58,16 @@ class Contact:
     """IANA name, such as ``Asia/Kolkata``."""
     consents: Mapping[str, bool] = field(default_factory=dict)
     """By category whether they agreed to its messages or objected; a category that is missing was never asked about."""
+    consent_marks: Mapping[str, ConsentMark] = field(default_factory=dict)
+    """By category where its consent came from; missing where that was not kept."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Whatever else the brand knows, by name."""
+
+
+def marked(contact: Contact, source: ConsentSource, *, now: int) -> Contact:
+    """Return the contact with a mark for each consent it names."""
+    mark = ConsentMark(source=source, at=now)
+    return replace(contact, consent_marks=dict.fromkeys(contact.consents, mark))
 
 
 def is_address(text: str) -> bool:

@@ -36,7 +36,8 @@ LIFETIME_MS: Final[Mapping[SuppressionReason, int | None]] = {
 A mailbox may be made again, so one that bounced gets another try after a season; what its owner said stands.
 """
 
-_SPARES_SERVICE: Final = frozenset({SuppressionReason.COMPLAINT, SuppressionReason.UNSUBSCRIBED})
+OWNERS_WORD: Final = frozenset({SuppressionReason.COMPLAINT, SuppressionReason.UNSUBSCRIBED})
+"""What the owner of an address said themselves: it spares messages of service, and they may take it back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Suppression:
         A mailbox that is not there, or that somebody has barred, gets nothing. Whoever complained or unsubscribed
         still gets what they need to know.
         """
-        return category != SERVICE or self.reason not in _SPARES_SERVICE
+        return category != SERVICE or self.reason not in OWNERS_WORD
 
 
 def new_suppression(

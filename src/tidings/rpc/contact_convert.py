@@ -7,12 +7,20 @@ from typing import Final
 from tidings.errors import FieldViolation, InvalidRequest
 from tidings.gateway.v1 import contact_service_pb2 as pb
 from tidings.intake import BounceAnswer
-from tidings.model import Contact, Suppression, SuppressionReason
+from tidings.model import ConsentSource, Contact, Suppression, SuppressionReason
 from tidings.rpc.convert import timestamp
 from tidings.store import Erasure
 
 REASONS: Final[Mapping[SuppressionReason, pb.SuppressionReason.ValueType]] = {
     reason: pb.SuppressionReason.Value(f"SUPPRESSION_REASON_{reason.name}") for reason in SuppressionReason
+}
+SOURCES: Final[Mapping[ConsentSource, pb.ConsentSource.ValueType]] = {
+    source: pb.ConsentSource.Value(f"CONSENT_SOURCE_{source.name}") for source in ConsentSource
+}
+_GIVEN: Final[Mapping[int, ConsentSource]] = {
+    pb.CONSENT_SOURCE_UNSPECIFIED: ConsentSource.API,
+    pb.CONSENT_SOURCE_API: ConsentSource.API,
+    pb.CONSENT_SOURCE_IMPORT: ConsentSource.IMPORT,
 }
 _BY_NUMBER: Final[Mapping[int, SuppressionReason]] = {number: reason for reason, number in REASONS.items()}
 
@@ -42,7 +50,18 @@ def contact_to_proto(contact: Contact) -> pb.Contact:
         time_zone=contact.time_zone,
         consents=contact.consents,
         attributes=contact.attributes,
+        consent_marks={
+            category: pb.ConsentMark(source=SOURCES[mark.source], at=timestamp(mark.at))
+            for category, mark in contact.consent_marks.items()
+        },
     )
+
+
+def source_from_proto(number: int) -> ConsentSource:
+    """Convert where an upsert's consents come from; raise InvalidRequest for what only readers themselves can be."""
+    if number not in _GIVEN:
+        raise InvalidRequest([FieldViolation(field="consent_source", description="must be API or IMPORT")])
+    return _GIVEN[number]
 
 
 def suppression_to_proto(suppression: Suppression) -> pb.Suppression:

@@ -9,13 +9,14 @@ from tidings.errors import FieldViolation, InvalidRequest, NotFound
 from tidings.gateway.v1 import contact_service_pb2 as pb
 from tidings.gateway.v1 import contact_service_pb2_grpc as pb_grpc
 from tidings.intake import EraseContact, TakeBounce
-from tidings.model import Contact, SuppressionReason, contact_faults, is_address, new_suppression
+from tidings.model import ConsentSource, Contact, SuppressionReason, contact_faults, is_address, marked, new_suppression
 from tidings.rpc.contact_convert import (
     bounce_to_proto,
     contact_from_proto,
     contact_to_proto,
     erasure_to_proto,
     reason_from_proto,
+    source_from_proto,
     suppression_to_proto,
 )
 from tidings.rpc.paging import page_size_of
@@ -48,7 +49,8 @@ class ContactService(pb_grpc.ContactServiceServicer):
                 "contacts",
                 f"at most {MAX_CONTACTS} contacts fit one call, got {len(request.contacts)}; send several calls",
             )
-        contacts = [contact_from_proto(each) for each in request.contacts]
+        source, now = source_from_proto(request.consent_source), self._clock()
+        contacts = [marked(contact_from_proto(each), source, now=now) for each in request.contacts]
         if violations := list(_violations(contacts)):
             raise InvalidRequest(violations)
         await self._store.upsert_contacts(contacts)
@@ -95,7 +97,7 @@ class ContactService(pb_grpc.ContactServiceServicer):
             raise InvalidRequest(
                 [FieldViolation(field=_consent_field(field), description=text) for field, text in faults]
             )
-        await self._store.upsert_contacts([said])
+        await self._store.upsert_contacts([marked(said, ConsentSource.API, now=self._clock())])
         contact = await self._store.get_contact(said.org_id, said.customer_id)
         return pb.SetConsentResponse(contact=contact_to_proto(contact or said))
 

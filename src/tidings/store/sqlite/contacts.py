@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from tidings.model import Contact
+from tidings.model import ConsentMark, ConsentSource, Contact
 from tidings.store.paging import encode_customer
 from tidings.store.port import ContactPage
 from tidings.store.sqlite.driver import SQL, Connection, insert_rows
@@ -25,6 +25,7 @@ def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Contact]
             each.locale,
             each.time_zone,
             orjson.dumps(dict(each.consents)).decode() if each.consents else _NOTHING,
+            _marks(each) if each.consents else _NOTHING,
             _patch(each.attributes) if each.attributes else _NOTHING,
         )
         for request in requests
@@ -67,6 +68,12 @@ def _page(connection: Connection, org_id: int | None, size: int, after: tuple[in
     return ContactPage(contacts=contacts, next_token=token)
 
 
+def _marks(contact: Contact) -> str:
+    """Write the marks of the consents it names; what one without a mark came from before is forgotten."""
+    marks = {category: contact.consent_marks.get(category) for category in contact.consents}
+    return orjson.dumps({category: mark and [mark.source, mark.at] for category, mark in marks.items()}).decode()
+
+
 def _patch(attributes: Mapping[str, str]) -> str:
     return orjson.dumps({name: value or None for name, value in attributes.items()}).decode()
 
@@ -81,6 +88,10 @@ def _read(row: Sequence[Any]) -> Contact:
         time_zone=row[5] or None,
         consents=_loaded(row[6]),
         attributes=_loaded(row[7]),
+        consent_marks={
+            category: ConsentMark(source=ConsentSource(source), at=at)
+            for category, (source, at) in _loaded(row[8]).items()
+        },
     )
 
 

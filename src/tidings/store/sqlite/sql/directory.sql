@@ -1,23 +1,26 @@
 -- upsert_contacts
 -- Add contacts, or change what is named of them: null leaves what was known, an empty text makes it unknown.
-INSERT INTO contact (org_id, customer_id, email, name, locale, time_zone, consents, attributes)
-VALUES (:org_id, :customer_id, :email, :name, :locale, :time_zone, :consents, :attributes)
+INSERT INTO contact (org_id, customer_id, email, name, locale, time_zone, consents, consent_marks, attributes)
+VALUES (:org_id, :customer_id, :email, :name, :locale, :time_zone, :consents, :consent_marks, :attributes)
 ON CONFLICT (org_id, customer_id) DO UPDATE SET
     email = coalesce(excluded.email, email),
     name = coalesce(excluded.name, name),
     locale = coalesce(excluded.locale, locale),
     time_zone = coalesce(excluded.time_zone, time_zone),
     consents = iif(excluded.consents = '{}', consents, json_patch(consents, excluded.consents)),
+    consent_marks = iif(
+        excluded.consent_marks = '{}', consent_marks, json_patch(consent_marks, excluded.consent_marks)
+    ),
     attributes = iif(excluded.attributes = '{}', attributes, json_patch(attributes, excluded.attributes));
 
 -- get_contact
 -- One contact.
-SELECT org_id, customer_id, email, name, locale, time_zone, consents, attributes
+SELECT org_id, customer_id, email, name, locale, time_zone, consents, attributes, consent_marks
 FROM contact WHERE org_id = :org_id AND customer_id = :customer_id;
 
 -- list_contacts
 -- A page of contacts in order of organisation and customer.
-SELECT org_id, customer_id, email, name, locale, time_zone, consents, attributes
+SELECT org_id, customer_id, email, name, locale, time_zone, consents, attributes, consent_marks
 FROM contact
 WHERE (org_id, customer_id) > (:org_id, :customer_id) AND org_id <= :last_org_id
 ORDER BY org_id, customer_id LIMIT :limit;
