@@ -15,6 +15,7 @@ def brand(lines: str) -> str:
 
 
 GOOD_BRAND = "name: A\nfrom: a@example.com\n"
+CRM = "alerts_to: [a@example.com]\nendpoints: [{name: crm, url: 'https://crm.example.com/', secrets: ['env:A']}]\n"
 
 
 @pytest.mark.parametrize(
@@ -336,7 +337,7 @@ rules:
                 "brands/all.yaml:6:16: error[unknown-time-zone]: there is no such time zone "
                 "(write an IANA name such as Asia/Kolkata)",
                 "brands/all.yaml:7:5: error[unknown-key]: unknown key 'org_id' (the keys here are address, alerts_to, "
-                "caps, colours, consent, endpoints, from, locale, logo, name, org, quiet_hours, time_zone, weight)",
+                "caps, categories, colours, consent, endpoints, from, locale, logo, name, org, quiet_hours, time_zone, weight)",
             ],
             id="zone outside",
         ),
@@ -352,6 +353,24 @@ rules:
                 "(leave service out)"
             ],
             id="a consent that is not needed",
+        ),
+        pytest.param(
+            GOOD_BRAND + "categories: {service: Needed, offers: {en: Offers, deutsch: ''}, reminders: 5}",
+            [
+                "brands/all.yaml:6:65: error[invalid-locale]: this is not a language tag "
+                "(write a language and, if need be, a region: en, ar-AE, zh-Hant-TW)",
+                "brands/all.yaml:6:65: error[invalid-value]: this must not be empty",
+                "brands/all.yaml:6:81: error[wrong-type]: this must be a text, or a mapping of languages to texts",
+            ],
+            id="words for categories",
+        ),
+        pytest.param(
+            GOOD_BRAND + "categories: {service: Needed}",
+            [
+                "brands/all.yaml:6:17: error[invalid-value]: messages of category service need no consent "
+                "(leave service out)",
+            ],
+            id="words for a category that nobody chooses",
         ),
         pytest.param(
             GOOD_BRAND + "consent: true",
@@ -535,3 +554,24 @@ def test_a_missing_secret_of_a_header_is_named_too() -> None:
     assert compiled(sources(None, brand(text)), secrets=lambda each: secrets.get(str(each)))[1] == [
         "brands/all.yaml:7:89: error[missing-secret]: there is no secret env:KEY (set the environment variable KEY)"
     ]
+
+
+def test_customers_choose_among_the_categories_that_rules_send_to_them() -> None:
+    rule = "  - {{id: r{0}, event: pointsIssued, category: {1}, mode: {2}, notify: [{3}]}}\n"
+    email = "{{email: {{to: {0}, template: reminder}}}}"
+    made = [
+        ("zoo", "live", email.format("customer")),
+        ("news", "shadow", email.format("{path: data.customerIdentifiers.instore.email}")),
+        ("offers", "live", email.format("customer")),
+        ("service", "live", email.format("customer")),
+        ("gone", "off", email.format("customer")),
+        ("desk", "live", email.format("brand")),
+        ("hooks", "live", "{webhook: {to: crm}}"),
+    ]
+    rules = "version: 1\nrules:\n" + "".join(rule.format(place, *each) for place, each in enumerate(made))
+    given = brand(GOOD_BRAND + "categories: {zoo: Zoo, unused: Unused, offers: {en: Offers, ar: عروض}}\n" + CRM)
+    compiled_rules, problems = compiled(sources(rules, given))
+    assert problems == []
+    (found,) = compiled_rules.brands.values()
+    assert compiled_rules.categories_of(found) == ("zoo", "offers", "news")
+    assert found.categories["offers"] == {"en": "Offers", "ar": "عروض"}

@@ -139,6 +139,8 @@ class Brand:
     address: str | None = None
     """Postal, for the foot of messages."""
     consent: ConsentPolicy = field(default_factory=ConsentPolicy)
+    categories: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
+    """What categories of messages are called on the page of preferences: in one language, or by locale."""
 
     def endpoint(self, name: str) -> Endpoint | None:
         """Return the endpoint of that name, or None."""

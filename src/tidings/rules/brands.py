@@ -137,6 +137,7 @@ def _build(shape: BrandShape) -> Brand:
         colours=_colours(shape.colours),
         address=shape.address,
         consent=_consent(shape.consent),
+        categories=MappingProxyType(dict(shape.categories)),
     )
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from tidings.expressions import Expression
-from tidings.model import Brand
+from tidings.model import SERVICE, Brand
 from tidings.rules.index import EventIndex
 from tidings.rules.pace import Pace, unhurried
 from tidings.rules.subject import BoundExpressions
@@ -122,6 +122,16 @@ class RuleSet:
     def rule(self, rule_id: str) -> Rule | None:
         """Return the rule of that id, or None."""
         return self._by_id.get(rule_id)
+
+    def categories_of(self, brand: Brand) -> tuple[str, ...]:
+        """Return the categories of which a brand's customers may get e-mails and need none: those it names first."""
+        used = {
+            rule.category
+            for rule in self.rules_for(brand.org_id)
+            if rule.mode != "off" and any(isinstance(each, EmailAction) and each.asks_consent for each in rule.actions)
+        } - {SERVICE}
+        named = tuple(each for each in brand.categories if each in used)
+        return (*named, *sorted(used.difference(named)))
 
     def rules_for(self, org_id: int) -> Iterable[Rule]:
         """Yield the rules that apply to an organisation, whatever their mode; none without a brand."""

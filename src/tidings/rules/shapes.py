@@ -5,7 +5,7 @@ does not fit; and editors, which complete from the JSON Schema made of the descr
 """
 
 import re
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -68,10 +68,13 @@ def _email_recipient(text: str) -> str:
     raise PydanticCustomError("invalid-address", "this is not a recipient", {"hint": hint})
 
 
-def _needs_consent(policies: dict[str, _Consent]) -> dict[str, _Consent]:
-    if SERVICE in policies:
+_Value = TypeVar("_Value")
+
+
+def _needs_consent(by_category: dict[str, _Value]) -> dict[str, _Value]:
+    if SERVICE in by_category:
         raise PydanticCustomError("invalid-value", "messages of category service need no consent", {"hint": _LEAVE_OUT})
-    return policies
+    return by_category
 
 
 _LEAVE_OUT: Final = "leave service out"
@@ -266,6 +269,16 @@ class ColoursShape(Shape):
     link: Colour | None = Field(default=None, description="Links: #rrggbb; the primary colour when absent.")
 
 
+CategoryWords = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[dict[Locale, Text], Tag("mapping")],
+    Discriminator(
+        kind_of,
+        custom_error_type="wrong-type",
+        custom_error_message="this must be a text, or a mapping of languages to texts",
+    ),
+]
+
+
 class BrandShape(Shape):
     """A brand: one organisation with its sender, time zone, locale and endpoints."""
 
@@ -300,6 +313,11 @@ class BrandShape(Shape):
         default="opt_in",
         description="Whether e-mails to customers need their consent (opt_in) or only that they did not object "
         "(opt_out), for every category but service; or a mapping by category, where one not named is opt_in.",
+    )
+    categories: Annotated[dict[Name, CategoryWords], AfterValidator(_needs_consent)] = Field(
+        default_factory=dict,
+        description="What customers read for each category on the page of preferences, in its order: a text, or texts "
+        "by language.",
     )
 
 
