@@ -130,3 +130,24 @@ def test_a_contact_may_have_any_attribute_and_may_lack_it() -> None:
         each for each in found({"en.txt": "In {{ contact.attributes.city }}."}) if each[2] != "uncovered-rule"
     ]
     assert (problem[2], problem[4]) == ("unknown-contact", Severity.WARNING)
+
+
+LINKED = '<a href="{{ unsubscribe_url | url }}">No more</a> <a href="{{ preferences_url | url }}">Choose</a>'
+
+
+@pytest.mark.parametrize("more", ["", ", category: offers"])
+def test_links_are_there_for_every_template(more: str) -> None:
+    body = {"en.html": "<p>{% if unsubscribe_url %}" + LINKED + "{% endif %}</p>"}
+    assert found(body, more=more) == []
+
+
+@pytest.mark.parametrize(("test", "said"), [("if", "'AbCd"), ("if not", "''")])
+def test_a_template_is_tried_with_links_and_without(test: str, said: str) -> None:
+    body = {"en.txt": "{% " + test + " unsubscribe_url %}{{ unsubscribe_url[-4:] | number }}{% endif %}"}
+    ((_, _, code, message, _),) = found(body)
+    assert (code, said in message) == ("template-fails", True)
+
+
+def test_a_link_that_there_is_not_is_told_of() -> None:
+    ((_, _, code, message, _),) = found({"en.txt": "{{ unsubscribe_link }}"})
+    assert (code, message) == ("unknown-variable", "there is no variable 'unsubscribe_link'")

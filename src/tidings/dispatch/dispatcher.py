@@ -23,6 +23,7 @@ from tidings.dispatch.settings import DispatchSettings
 from tidings.dispatch.settling import Ending, Settler
 from tidings.dispatch.verdict import Timing, settle_held, settle_outcome, settle_untried
 from tidings.errors import TidingsError
+from tidings.links import MakeLinks, no_links
 from tidings.model import Cause, Channel, Deferred, Postponed
 from tidings.rulebook import Rulebooks, Unreachable
 from tidings.store import Leased, Settlement, Store
@@ -65,6 +66,7 @@ class Dispatcher:
         dice: Callable[[], float] = random.random,
         on_disabled: OnDisabled | None = None,
         traces: "DeliveryTraces | None" = None,
+        links: MakeLinks = no_links,
     ) -> None:
         self._traces = traces
         self._store = store
@@ -78,7 +80,7 @@ class Dispatcher:
         self._most = settings.most_in_hand
         self.endpoints = Endpoints(store=store, metrics=metrics, settings=settings, on_disabled=on_disabled)
         self._relay = Destination("the e-mail relay", concurrency=settings.email_concurrency, share=settings.share)
-        self._sender = Sender(store=store, rulebooks=rulebooks, email=email, webhook=webhook, clock=clock)
+        self._sender = Sender(store=store, rulebooks=rulebooks, email=email, webhook=webhook, clock=clock, links=links)
         self._reporter = Reporter(metrics)
         self._in_hand = InHand(store, clock=clock, lease=self._lease_ms)
         self._settler = Settler(store, done=self._settled, metrics=metrics)

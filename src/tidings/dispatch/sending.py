@@ -13,6 +13,7 @@ from tidings.errors import NotFound
 from tidings.events import native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import Expression
+from tidings.links import MakeLinks, no_links
 from tidings.model import Channel, Contact, Delivery, Email, Endpoint, Outcome, Refused, WebhookCall
 from tidings.render import RenderError
 from tidings.rulebook import ComposeFailed, InvalidRulebook, Rulebook, Rulebooks, Unreachable, compose
@@ -59,7 +60,9 @@ class Sender:
         email: EmailChannel,
         webhook: WebhookChannel,
         clock: Callable[[], int],
+        links: MakeLinks = no_links,
     ) -> None:
+        self._links = links
         self._store = store
         self._rulebooks = rulebooks
         self._email = email
@@ -110,7 +113,7 @@ class Sender:
     def _composed(self, found: _Found) -> Email | WebhookCall | Ending:
         """Ask what time it is for the message before it costs the work of composing it."""
         held = None if found.occasion is None else hold_back(found.occasion)
-        return held or compose(found.rulebook, found.delivery, found.event, found.contact)
+        return held or compose(found.rulebook, found.delivery, found.event, found.contact, links=self._links)
 
     async def _stopped(self, found: _Found, message: Email | WebhookCall) -> Ending | None:
         """Ask whether its reader lets the message come, and only then count it."""

@@ -28,6 +28,9 @@ HOLDERS: Final[Mapping[str, frozenset[str]]] = {
 }
 """What a template sees beside the event, and the fields of each."""
 
+LINKS: Final = frozenset({"preferences_url", "unsubscribe_url"})
+"""Where the reader says what they want; empty texts in messages that cannot be unsubscribed from."""
+
 _COLOURS: Final = frozenset({"primary", "text", "background", "link"})
 
 _CURES: Final[Mapping[str, str]] = {
@@ -199,7 +202,7 @@ def _reading(passage: Passage, tree: nodes.Template, report: Report) -> Reading:
 
 def _unknown_variable(use: VariableUse) -> Problem | None:
     first = use.path[0]
-    known: Collection[str] = ENVELOPE | set(HOLDERS)
+    known: Collection[str] = ENVELOPE | set(HOLDERS) | LINKS
     if first not in known:
         wrong, hint = first, did_you_mean(first, known)
     elif use.path[:2] == ("brand", "colours"):

@@ -1,13 +1,15 @@
 """From a decided delivery to the message that goes out: pure, so that every attempt composes the same bytes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tidings.errors import TidingsError
 from tidings.events import native_view
 from tidings.events.v1.event_pb2 import Event
-from tidings.model import Brand, Contact, Delivery, Email, RecipientKind, WebhookCall
+from tidings.links import Links, MakeLinks, Reader, no_links
+from tidings.model import SERVICE, Brand, Contact, Delivery, Email, RecipientKind, WebhookCall
 from tidings.rulebook.book import Rulebook
 from tidings.rulebook.operations import ALERT_RULE, alert_email
 from tidings.rules import EmailAction, WebhookAction, webhook_payload
@@ -27,7 +29,7 @@ class Unreachable:
 
 
 def compose(
-    rulebook: Rulebook, delivery: Delivery, event: Event, contact: Contact | None
+    rulebook: Rulebook, delivery: Delivery, event: Event, contact: Contact | None, *, links: MakeLinks = no_links
 ) -> Email | WebhookCall | Unreachable:
     """Build the message of a delivery with the rulebook that decided it.
 
@@ -36,6 +38,7 @@ def compose(
         delivery: what was decided.
         event: the event it was decided on.
         contact: the customer the event concerns, when the directory knows them.
+        links: makes the links by which readers unsubscribe.
 
     Raises:
         ComposeFailed: the rulebook lacks what the delivery names.
@@ -53,7 +56,9 @@ def compose(
     action = rule.actions[delivery.action]
     if isinstance(action, WebhookAction):
         return _webhook(rulebook, action, brand, delivery, event)
-    return _email(rulebook, action, brand, delivery, event, contact)
+    asks = action.asks_consent and rule.category != SERVICE
+    make = partial(_links, links, delivery, rule.category) if asks else _no_links
+    return _email(rulebook, action, brand, delivery, event, contact, make)
 
 
 def recipient_address(delivery: Delivery, event: Event, contact: Contact | None) -> str | Unreachable:
@@ -77,6 +82,7 @@ def _email(
     delivery: Delivery,
     event: Event,
     contact: Contact | None,
+    make_links: Callable[[str], Links],
 ) -> Email | Unreachable:
     view = native_view(event)
     address = _address(delivery, view, contact)
@@ -85,7 +91,8 @@ def _email(
     to_customer = delivery.recipient.kind is RecipientKind.CUSTOMER
     reader = contact if to_customer else None
     locales = [locale for locale in (reader and reader.locale, brand.locale, "en") if locale]
-    context = template_context(view, brand, contact)
+    links = make_links(address)
+    context = template_context(view, brand, contact, links)
     # Dates and numbers are for whoever reads them: a message to the brand about a customer is in the brand's zone.
     zone = (reader and reader.time_zone) or brand.time_zone.key
     rendered = rulebook.templates.render(action.template, locales=locales, zone=zone, context=context)
@@ -99,7 +106,24 @@ def _email(
         date=delivery.created_at,
         preheader=rendered.preheader,
         locale=rendered.locale,
+        headers=links.headers,
     )
+
+
+def _links(make: MakeLinks, delivery: Delivery, category: str, address: str) -> Links:
+    """Return the links of an e-mail that somebody may object to."""
+    reader = Reader(
+        org_id=delivery.org_id,
+        customer_id=delivery.customer_id or None,
+        category=category,
+        delivery_id=delivery.id,
+    )
+    return make(reader, address=address)
+
+
+def _no_links(_: str) -> Links:
+    """Return none: what a reader needs to know cannot be unsubscribed from, and a brand's own desk does not."""
+    return Links()
 
 
 def _address(delivery: Delivery, view: Mapping[str, Any], contact: Contact | None) -> str | Unreachable:
@@ -124,9 +148,18 @@ def _addresses_in(view: Mapping[str, Any]) -> Iterator[str]:
             yield address
 
 
-def template_context(view: Mapping[str, Any], brand: Brand, contact: Contact | None) -> dict[str, Any]:
-    """Return what a template sees: the native view of an event, the brand, and what is known of the customer."""
-    return {**view, "brand": _brand_view(brand), "contact": _contact_view(contact)}
+def template_context(
+    view: Mapping[str, Any], brand: Brand, contact: Contact | None, links: Links | None = None
+) -> dict[str, Any]:
+    """Return what a template sees: the native view of an event, the brand, what is known of the customer, the links."""
+    links = links or Links()
+    return {
+        **view,
+        "brand": _brand_view(brand),
+        "contact": _contact_view(contact),
+        "unsubscribe_url": links.unsubscribe,
+        "preferences_url": links.preferences,
+    }
 
 
 def _brand_view(brand: Brand) -> dict[str, Any]:

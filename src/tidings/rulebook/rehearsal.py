@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tidings.events import ConversionError, convert, native_view, samples
 from tidings.events.v1.event_pb2 import Event
+from tidings.links import Links, Reader, sample_links
 from tidings.model import Brand, Contact, Problem, Severity
 from tidings.render import RenderError, TemplateSet, hazards
 from tidings.rulebook.compose import template_context
@@ -36,6 +37,8 @@ _KNOWN = Contact(
     attributes=_Attributes(),
 )
 _UNKNOWN = Contact(org_id=0, customer_id="1", email="asha@example.com")
+_LINKS: Final = sample_links(Reader(org_id=0, customer_id="1"), address="asha@example.com")
+_LINK_NAMES: Final = frozenset({"unsubscribe_url", "preferences_url"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +170,15 @@ _OUTCOMES: Final[dict[tuple[str, str, str, int, str], tuple[Problem, ...]]] = {}
 
 
 def _faults(templates: TemplateSet, scene: _Scene) -> Iterator[Problem]:
-    """Try one message: first for a customer well known, as what fails there always fails."""
+    """Try one message: first for a customer well known, as what fails there always fails.
+
+    A template that reads the links is tried without them too: a message of service has none.
+    """
+    reads = {use.path[0] for use in templates.variables(scene.template)}
     try:
-        html = _render(templates, scene, _KNOWN)
+        html = _render(templates, scene, _KNOWN, _LINKS)
+        if reads & _LINK_NAMES:
+            _render(templates, scene, _KNOWN, Links())
     except RenderError as error:
         yield _problem(error, code="template-fails", what=f"fails on the sample of {scene.event_name}")
         return
@@ -177,10 +186,10 @@ def _faults(templates: TemplateSet, scene: _Scene) -> Iterator[Problem]:
     for hazard in hazards(html or ""):
         message = f"on the sample of {scene.event_name}: {hazard}"
         yield Problem(file=file, line=1, column=1, code="unsafe-message", message=message, hint="leave it out")
-    if not any(use.path[0] == "contact" for use in templates.variables(scene.template)):
+    if "contact" not in reads:
         return
     try:
-        _render(templates, scene, _UNKNOWN)
+        _render(templates, scene, _UNKNOWN, _LINKS)
     except RenderError as error:
         problem = _problem(error, code="unknown-contact", what="fails for a customer of whom only the address is known")
         yield replace(problem, severity=Severity.WARNING)
@@ -191,8 +200,8 @@ def _problem(error: RenderError, *, code: str, what: str) -> Problem:
     return Problem(file=error.file, line=max(1, error.line), column=1, code=code, message=message, hint=error.hint)
 
 
-def _render(templates: TemplateSet, scene: _Scene, contact: Contact) -> str | None:
-    context = template_context(scene.view, scene.brand, contact)
+def _render(templates: TemplateSet, scene: _Scene, contact: Contact, links: Links) -> str | None:
+    context = template_context(scene.view, scene.brand, contact, links)
     return templates.render(scene.template, locales=[scene.locale], context=context).html
 
 
