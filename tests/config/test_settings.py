@@ -70,3 +70,33 @@ def test_a_password_in_a_wrong_place_is_not_repeated(tmp_path: Path) -> None:
         load_settings(written(tmp_path, "email: {transport: 'smtp://user:hunter2@mail.example.com'}\n"))
     assert "email.transport" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("http: {public_url: 'http://a.example'}", "http.public_url: it is https://HOST"),
+        ("http: {public_url: 'https://user:pw@a.example'}", "http.public_url: it is https://HOST"),
+        ("http: {public_url: 'https://a.example/?x=1'}", "http.public_url: it is https://HOST"),
+        ("http: {public_url: 'https:///path'}", "http.public_url: "),
+        (f"http: {{public_url: 'https://{'a' * 200}'}}", "http.public_url: it must have at most 200 characters"),
+        ("http: {public_url: 'https://a.example'}", "unsubscribe.secret: links to https://a.example in e-mails need"),
+        ("unsubscribe: {secret: hunter2hunter2}", "unsubscribe.secret: a secret is a reference"),
+        ("unsubscribe: {secret: ['env:A', hunter2hunter2]}", "unsubscribe.secret: a secret is a reference"),
+        ("http: {proxies: [somewhere]}", "http.proxies: 'somewhere' does not appear to be"),
+    ],
+)
+def test_links_that_would_not_work_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        load_settings(written(tmp_path, text + "\n"))
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_links_need_an_address_and_a_secret(tmp_path: Path) -> None:
+    file = written(
+        tmp_path, "http: {public_url: 'https://a.example/mail/'}\nunsubscribe: {secret: ['env:B', 'env:A']}\n"
+    )
+    settings = load_settings(file)
+    assert settings.http.public_url == "https://a.example/mail"
+    assert [str(each) for each in settings.unsubscribe.secrets] == ["env:B", "env:A"]

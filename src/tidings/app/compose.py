@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidings.access import AuthSettings, InvalidKeyFile, KeyFile, Keyring, follow_keys
+from tidings.app.reader_links import link_maker, token_box
 from tidings.app.role import Role
 from tidings.authoring import (
     Evaluate,
@@ -23,7 +24,16 @@ from tidings.channels import EmailChannel, WebhookChannel, open_email_channel, o
 from tidings.config import Settings, TraceSettings, read_secret
 from tidings.dispatch import Dispatcher, EndpointsByHand, keep_retention
 from tidings.errors import InvalidConfiguration
-from tidings.intake import EraseContact, KeepingPolicy, Publish, PublishJson, TakeBounce, TakeVendorBody, system_clock
+from tidings.intake import (
+    EraseContact,
+    KeepingPolicy,
+    Preferences,
+    Publish,
+    PublishJson,
+    TakeBounce,
+    TakeVendorBody,
+    system_clock,
+)
 from tidings.model import Endpoint, Severity
 from tidings.rpc import ContactService, DeliveryService, EventService, GrpcServer, RuleService, open_grpc_server
 from tidings.rulebook import ReadPast, Rulebook, Rulebooks, alerts, endpoint_disabled, load, pack, unpack
@@ -33,6 +43,7 @@ from tidings.web import (
     BounceIntake,
     DispatchStanding,
     IntakeSettings,
+    ReaderPages,
     Readiness,
     RulebookStanding,
     StatusPages,
@@ -125,6 +136,7 @@ async def open_gateway(settings: Settings, *, role: Role = Role.ALL) -> AsyncIte
         email = await closing.enter_async_context(open_email_channel(settings.email, read_secret, metrics=metrics))
         webhook = await closing.enter_async_context(open_webhook_channel(settings.webhook, read_secret))
         publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics, traces=_publish_traces(traces))
+        box = token_box(settings.unsubscribe)
         dispatcher = Dispatcher(
             store=store,
             rulebooks=rulebooks,
@@ -135,6 +147,7 @@ async def open_gateway(settings: Settings, *, role: Role = Role.ALL) -> AsyncIte
             settings=settings.dispatch,
             on_disabled=_announcer(publish, rulebooks),
             traces=_delivery_traces(traces),
+            links=link_maker(settings, box),
         )
         events = EventService(publish, store, ExplainEvent(store=store, rulebooks=rulebooks))
         rules = _rule_service(rulebooks, reloader, store, email, webhook)
@@ -163,7 +176,10 @@ async def open_gateway(settings: Settings, *, role: Role = Role.ALL) -> AsyncIte
         status = StatusPages(store=store, metrics=metrics, readiness=readiness, keyring=keyring)
         closing.push_async_callback(status.close)
         bounces = BounceIntake(settings.intake.bounce, take=take_bounce, secrets=read_secret)
-        taking_in = (*_vendor_intake(settings.intake, publish, store).routes(), *bounces.routes())
+        preferences = Preferences(store=store, rulebooks=rulebooks, box=box, clock=system_clock)
+        readers = ReaderPages(preferences, settings.http)
+        vendors = _vendor_intake(settings.intake, publish, store)
+        taking_in = (*vendors.routes(), *bounces.routes(), *readers.routes())
         routes = [*status.routes(), *(taking_in if role.takes_in else ())]
         http_port = await closing.enter_async_context(
             open_http_server(

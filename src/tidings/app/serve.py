@@ -10,6 +10,8 @@ from tidings.app.compose import Gateway, open_gateway
 from tidings.app.role import Role
 from tidings.authoring import Reloader, ReloadStatus
 from tidings.config import Settings
+from tidings.model import SERVICE
+from tidings.rules import EmailAction, RuleSet
 from tidings.telemetry import events, get_logger
 
 log = get_logger()
@@ -58,6 +60,13 @@ def _raise_descriptor_limit() -> None:
 def _announce(gateway: Gateway, settings: Settings, role: Role) -> None:
     for problem in gateway.rulebooks.current.problems:
         log.warning(events.RULEBOOK_LOADED, problem=str(problem))
+    if settings.http.public_url is None and (lacking := _unsubscribable(gateway.rulebooks.current.rules)):
+        log.warning(
+            events.UNSUBSCRIBE_LINKS_MISSING,
+            setting="http.public_url",
+            hint="without it readers cannot unsubscribe, and large mail providers turn such e-mails away",
+            rules=lacking,
+        )
     log.info(
         events.GATEWAY_STARTED,
         role=role.value,
@@ -66,6 +75,16 @@ def _announce(gateway: Gateway, settings: Settings, role: Role) -> None:
         store=settings.store.partition(":")[0],
         rules=len(gateway.rulebooks.current.rules.rules),
         revision=gateway.rulebooks.current.revision,
+    )
+
+
+def _unsubscribable(rules: RuleSet) -> int:
+    """Count the rules whose e-mails a reader may want to unsubscribe from."""
+    return sum(
+        rule.category != SERVICE
+        and rule.mode == "live"
+        and any(isinstance(each, EmailAction) and each.asks_consent for each in rule.actions)
+        for rule in rules.rules
     )
 
 

@@ -15,6 +15,7 @@ from tidings.access import AuthSettings
 from tidings.channels import Duration, EmailSettings, WebhookSettings
 from tidings.dispatch import DispatchSettings, RetentionSettings
 from tidings.errors import InvalidConfiguration
+from tidings.links import UnsubscribeSettings
 from tidings.rpc import GrpcSettings
 from tidings.telemetry import Form, Level
 from tidings.web import HttpSettings, IntakeSettings
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
     grpc: GrpcSettings = Field(default_factory=GrpcSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     intake: IntakeSettings = Field(default_factory=IntakeSettings)
+    unsubscribe: UnsubscribeSettings = Field(default_factory=UnsubscribeSettings)
     email: EmailSettings = Field(default_factory=EmailSettings)
     webhook: WebhookSettings = Field(default_factory=WebhookSettings)
     dispatch: DispatchSettings = Field(default_factory=DispatchSettings)
@@ -118,6 +120,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"intake.capillary.headers: {self.http.listen} can be reached from other machines, and anybody there "
                 "could post events; name a header and its secret, as X-Token: env:NAME"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _links_are_sealed(self) -> Self:
+        """A link that can be guessed would let anybody unsubscribe others."""
+        if self.http.public_url is not None and not self.unsubscribe.secrets:
+            raise ValueError(
+                f"unsubscribe.secret: links to {self.http.public_url} in e-mails need a secret that seals them; name "
+                "one of at least 32 characters, as env:NAME or file:PATH"
             )
         return self
 

@@ -2,6 +2,7 @@
 
 from tidings.web.bounces import BounceIntake
 from tidings.web.intake import VendorIntake
+from tidings.web.reader_pages import ReaderPages
 from tidings.web.readiness import DispatchStanding, Readiness, RulebookStanding
 from tidings.web.server import open_http_server
 from tidings.web.settings import BounceSettings, CapillarySettings, HttpSettings, IntakeSettings, K42Settings
@@ -15,6 +16,7 @@ __all__ = [
     "HttpSettings",
     "IntakeSettings",
     "K42Settings",
+    "ReaderPages",
     "Readiness",
     "RulebookStanding",
     "StatusPages",

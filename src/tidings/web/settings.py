@@ -1,16 +1,33 @@
 """The HTTP listener's and the vendors' intakes' settings."""
 
-from typing import Annotated
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from yarl import URL
 
 from tidings.channels import Duration
 from tidings.model import SecretRef
+
+_LONGEST_URL: Final = 200
 
 
 def _is_reference(text: str) -> str:
     SecretRef.parse(text)
     return text
+
+
+def _public_url(text: str) -> str:
+    """Return the address without a slash at its end; mail programs follow https only, and lines have an end."""
+    try:
+        url = URL(text)
+    except ValueError:
+        raise ValueError("this is not an address such as https://notify.example.com") from None
+    if url.scheme != "https" or not url.host or url.query_string or url.fragment or url.user or url.password:
+        raise ValueError("it is https://HOST, maybe with a path, such as https://notify.example.com")
+    if len(str(url)) > _LONGEST_URL:
+        raise ValueError(f"it must have at most {_LONGEST_URL} characters")
+    return str(url).rstrip("/")
 
 
 SecretReference = Annotated[str, AfterValidator(_is_reference)]
@@ -39,6 +56,25 @@ class HttpSettings(BaseModel):
 
     bodies_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     """How much of bodies may be in memory at once, bytes; past it the largest are refused with 429."""
+
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    """Where readers of e-mails reach this listener, such as ``https://notify.example.com``. Absent: e-mails have no
+    links by which to unsubscribe."""
+
+    proxies: tuple[str, ...] = ()
+    """Networks of proxies in front, as CIDRs: what they write into X-Forwarded-For is believed."""
+
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of ``proxies``."""
+        return tuple(ip_network(each) for each in self.proxies)
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks_read(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            ip_network(each)  # its ValueError says what is wrong
+        return value
 
 
 class CapillarySettings(BaseModel):

@@ -1,0 +1,58 @@
+"""The pages for readers in a real browser: they fit narrow and wide windows, and their forms work without scripts."""
+
+from pathlib import Path
+
+import pytest
+
+from pages_kit import CHROMIUM, Browser, open_browser
+from reader_kit import MEMBER, ORG, links_of, wire
+from tidings.gateway.v1 import contact_service_pb2 as pb
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+
+LONG_BRAND = """\
+    consent: opt_out
+    categories: {reminders: ReminderswithoutasinglespaceinallofitslengthwhichnolinecantakeReminderswithoutany}
+    address: "1 Example Street, Pune"
+"""
+
+
+async def overflows(browser: Browser) -> list[str]:
+    """Return what reaches over the window's edge, the page as a whole included."""
+    found: list[str] = await browser.ask(
+        "[...document.querySelectorAll('*')].filter(e => { const r = e.getBoundingClientRect();"
+        "return r.right > innerWidth + 0.5 || r.left < -0.5 || e.scrollWidth > Math.max(e.clientWidth, innerWidth) })"
+        ".map(e => e.tagName)"
+    )
+    return found
+
+
+@pytest.mark.parametrize("locale", ["en", "de", "ar"])
+async def test_pages_fit_and_forms_work(tmp_path: Path, locale: str) -> None:
+    async with wire(tmp_path, brand=LONG_BRAND) as readers, open_browser(tmp_path / "profile") as browser:
+        mails = await readers.mails("e-1")
+        await readers.gateway.upsert(pb.Contact(org_id=ORG, customer_id=MEMBER, locale=locale))
+        unsubscribe, preferences = map(readers.local, links_of(mails["reminder"]))
+        await browser.call("Emulation.setScriptExecutionDisabled", value=True)
+        for width in (320, 1200):
+            for page in (unsubscribe, preferences, unsubscribe[:-3]):
+                await browser.open(page, width=width)
+                assert await browser.ask("innerWidth") == width
+                assert await overflows(browser) == []
+                assert await browser.ask("getComputedStyle(document.querySelector('h1')).fontSize") == "24px"
+                assert await browser.ask("[...document.querySelectorAll('label input')].every(e => e.labels.length)")
+
+        await browser.open(unsubscribe, width=320)
+        await browser.press("button", loads=True)
+        assert await browser.ask("document.querySelectorAll('[role=status]').length") == 1
+        assert dict((await readers.contact()).consents) == {"reminders": False}
+        assert await overflows(browser) == []
+
+        await browser.open(preferences, width=320)
+        await browser.press("input[value=offers][type=checkbox]")
+        await browser.press("input[value=reminders][type=checkbox]")
+        await browser.press("button[value=save]", loads=True)
+        assert dict((await readers.contact()).consents) == {"reminders": True, "offers": False}
+        await browser.press("button[value=none]", loads=True)
+        assert dict((await readers.contact()).consents) == {"reminders": False, "offers": False}
+        assert await browser.ask("document.querySelectorAll(':checked').length") == 0
