@@ -1,6 +1,7 @@
 """The directory of customers and the list of suppressed addresses, from the command line and over gRPC."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,9 @@ async def test_a_contact_is_shown(gateway: RunningGateway) -> None:
     await gateway.upsert(pb.Contact(org_id=1, customer_id="c", name="Asha", consents={"offers": True}))
 
     code, out, _ = await tidings(gateway, "contacts", "show", "1", "c")
-    assert (code, out) == (0, "org: 1\ncustomer_id: c\nname: Asha\nconsents: offers=True\n")
+    said, _, since = out.partition("consents_from: ")
+    assert (code, said) == (0, "org: 1\ncustomer_id: c\nname: Asha\nconsents: offers=True\n")
+    assert re.fullmatch(r"offers=api, 20\d\d-\d\d-\d\d \d\d:\d\d UTC\n", since)
     code, _, err = await tidings(gateway, "contacts", "show", "1", "nobody")
     assert (code, "NOT_FOUND: no contact '1/nobody'" in err) == (2, True)
 
@@ -128,6 +131,8 @@ async def test_a_field_that_is_not_sent_stays_and_one_that_is_sent_empty_goes(ga
 async def test_a_consent_of_an_unknown_customer_is_kept(gateway: RunningGateway) -> None:
     stub = ContactServiceStub(gateway.channel)
     answer = await stub.SetConsent(pb.SetConsentRequest(org_id=1, customer_id="c", category="offers"))
+    assert answer.contact.consent_marks["offers"].source == pb.CONSENT_SOURCE_API
+    answer.contact.ClearField("consent_marks")
     assert answer.contact == pb.Contact(org_id=1, customer_id="c", consents={"offers": False})
 
     for category in ("", "service", "no such/thing"):
@@ -179,3 +184,20 @@ def fields_of(error: grpc.aio.AioRpcError) -> list[str]:
     found = BadRequest()
     assert any(detail.Unpack(found) for detail in details_of(error))
     return [each.field for each in found.field_violations]
+
+
+async def test_an_import_says_that_it_was_one(gateway: RunningGateway, tmp_path: Path) -> None:
+    file = tmp_path / "members.csv"
+    file.write_text("org,customer_id,email,consent.offers\n1,c,a@example.com,yes\n")
+    assert (await tidings(gateway, "contacts", "import", str(file)))[0] == 0
+    _, out, _ = await tidings(gateway, "contacts", "show", "1", "c")
+    assert "consents_from: offers=import, 20" in out
+
+
+async def test_nobody_can_say_that_a_reader_said_it(gateway: RunningGateway) -> None:
+    for source in (pb.CONSENT_SOURCE_PREFERENCE_PAGE, 99):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await ContactServiceStub(gateway.channel).UpsertContacts(
+                pb.UpsertContactsRequest(contacts=[pb.Contact(org_id=1, customer_id="c")], consent_source=source)  # type: ignore[arg-type]  # an unknown number on purpose
+            )
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -14,6 +14,7 @@ from tidings.errors import FieldViolation, InvalidEvent, InvalidRequest, NotFoun
 from tidings.events import derive_event_id, event_name, validate
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import EvaluationError
+from tidings.links import sample_links
 from tidings.model import (
     Channel,
     Contact,
@@ -229,4 +230,4 @@ class _Composing:
             attempts=0,
         )
         known = contact if planned.channel is Channel.EMAIL else None
-        return compose(self._rulebook, delivery, self._event, known)
+        return compose(self._rulebook, delivery, self._event, known, links=sample_links)
