@@ -157,12 +157,30 @@ EXPECTED_PLANS = {
     "drop_suppressions": "SEARCH suppression USING INDEX sqlite_autoindex_suppression_1 (org_id=? AND address_key=?)",
     "suppressions_of": "SEARCH suppression USING INDEX sqlite_autoindex_suppression_1 (org_id=? AND address_key=?)",
     "list_suppressions": "SEARCH suppression USING INTEGER PRIMARY KEY (rowid<?)",
+    "close_digests": "SEARCH digest USING INTEGER PRIMARY KEY (rowid=?)",
+    "drop_members": "SEARCH digest_member USING PRIMARY KEY (delivery_seq=? AND event_seq=?)",
+    "empty_digests": "SEARCH digest_member USING PRIMARY KEY (delivery_seq=?)",
+    "gathered": "SEARCH digest_member USING PRIMARY KEY (delivery_seq=?)",
+    "hold_digest": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
+    "members_of_person": (
+        "SEARCH digest_member USING COVERING INDEX digest_member_event (event_id=? AND event_seq>? AND event_seq<?)"
+    ),
+    "members_to_call_off": (
+        "SEARCH delivery USING INDEX delivery_revocable (org_id=? AND customer_id=? AND rule_id=?)"
+    ),
+    "open_digest": "SEARCH digest USING INDEX digest_open (org_id=? AND key=?)",
+    "reopen_digests": "SEARCH digest USING INTEGER PRIMARY KEY (rowid=?)",
+    "shrink_expiry": "SEARCH digest_member USING PRIMARY KEY (delivery_seq=?)",
+    "stretch_expiry": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
+    "take_digests": "SEARCH digest USING INTEGER PRIMARY KEY (rowid=?)",
     "get_revision": "SEARCH revision USING INDEX sqlite_autoindex_revision_1 (id=?)",
 }
 
 
 UNFINISHED = "delivery USING (COVERING )?INDEX delivery_(queue|leased|parked)"
-WALKS = re.compile(rf"SCAN (?!{UNFINISHED})(event|delivery|attempt|contact|event_key|reservation|suppression)\b")
+WALKS = re.compile(
+    rf"SCAN (?!{UNFINISHED})(event|delivery|attempt|contact|event_key|reservation|suppression|digest|digest_member)\b"
+)
 """Steps that read all of a table that grows; what has not ended may be read whole where it must be counted."""
 
 

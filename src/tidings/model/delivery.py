@@ -146,6 +146,9 @@ class PlannedDelivery:
     """Deliveries of one lane are sent one after the other, in the order they were decided; None: no order."""
     revocable: bool = False
     """Whether a later event of its customer may call it off."""
+    digest: str | None = None
+    """What it is gathered under: it joins the delivery that gathers under this key, or opens one, which goes at
+    ``due_at``; None: it goes by itself. It names nobody: give a digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

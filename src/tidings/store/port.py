@@ -64,7 +64,8 @@ class Publication(NamedTuple):
     call_offs: tuple[CallOff, ...] = ()
     """Cancel what is revocable, has not ended and was recorded before this event; a duplicate cancels nothing.
 
-    What is in a worker's hands goes if this attempt sends it, and is cancelled when it is settled otherwise.
+    What is in a worker's hands goes if this attempt sends it, and is cancelled when it is settled otherwise. Of a
+    digest only the customer's own events go, and all of it when none is left.
     """
 
 
@@ -98,6 +99,18 @@ class Leased:
     """The event's content."""
     trace: str = ""
     """The event's ``trace``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What a digest tells of."""
+
+    events: tuple[bytes, ...]
+    """The contents of the latest events, at least one, in the order they were recorded."""
+    more: int
+    """How many earlier ones there are beside these."""
+    until: int
+    """Until when it gathers: when it may go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +363,11 @@ class Store(Protocol):
 
         Calls made at the same time share a transaction. When this returns, what is NEW survives a crash.
         A call that was cancelled before its transaction began need not be recorded; after that it is, whoever waits.
+
+        A delivery with a ``digest`` joins the one of its organisation that gathers under this key, or else is stored
+        HELD until its due time and gathers itself; the answer names the one that took the event. One gathers until it
+        is leased, and again once it was settled as HELD without an attempt, unless the next one has begun; not when
+        it was moved by hand or its lease lapsed. It expires with the last of its events.
         """
 
     async def lease(
@@ -409,6 +427,12 @@ class Store(Protocol):
 
     async def wait_for_work(self, *, timeout: float) -> None:  # noqa: ASYNC109 (a store may wait on its server)
         """Return when deliveries were recorded or requeued since the last call, or after ``timeout`` seconds."""
+
+    async def gathered(self, delivery_id: str, *, now: int, most: int) -> Gathered | None:
+        """Return what a digest has gathered, no more than the latest ``most`` of it; None when nothing is left.
+
+        What has expired, was called off or was erased has left it, and an event counts once.
+        """
 
     async def get_event(self, org_id: int, event_id: str) -> StoredEvent | None:
         """Return one event, or None."""

@@ -13,6 +13,7 @@ import orjson
 
 from tidings.model import Cause, Recipient, RecipientKind, State, address_key
 from tidings.store.port import Erasure, Intervention, Person
+from tidings.store.sqlite.digests import members_of
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of, value_of
 from tidings.store.sqlite.interventions import Interventions
 
@@ -41,6 +42,18 @@ class Eraser:
         """Cancel what waits, and scrub all that is in nobody's hands with its attempts."""
         return [self._deliveries(connection, each) for each in requests]
 
+    def events(self, connection: Connection, requests: Sequence[Stretch]) -> list[Erasure]:
+        """Scrub a person's events; they leave the digests that have gathered them."""
+        return [self._events(connection, each) for each in requests]
+
+    def _events(self, connection: Connection, stretch: Stretch) -> Erasure:
+        values = _values(stretch)
+        members = members_of(connection, "members_of_person", values)
+        off = Intervention(cause=Cause.CANCELLED, reason=_REASON, now=stretch.now)
+        cancelled = self._interventions.leave_digests(connection, members, off)
+        scrubbed = connection.execute(SQL["scrub_events"], values).rowcount
+        return Erasure(events=scrubbed, deliveries=cancelled, cancelled=cancelled)
+
     def _deliveries(self, connection: Connection, stretch: Stretch) -> Erasure:
         values = _values(stretch)
         waiting = [name for (name,) in rows_of(connection, "persons_unfinished", values)]
@@ -62,11 +75,6 @@ def last_seqs(connection: Connection, requests: Sequence[None]) -> list[tuple[in
 def under_way(connection: Connection, persons: Sequence[Person]) -> list[int]:
     """Return how many deliveries of persons are in workers' hands."""
     return [value_of(connection, "persons_under_way", _values_of(each)) for each in persons]
-
-
-def erase_events(connection: Connection, requests: Sequence[Stretch]) -> list[Erasure]:
-    """Scrub a person's events."""
-    return [Erasure(events=connection.execute(SQL["scrub_events"], _values(each)).rowcount) for each in requests]
 
 
 def erase_person(connection: Connection, persons: Sequence[Person]) -> list[Erasure]:

@@ -12,6 +12,7 @@ import orjson
 
 from tidings.model import ENDED, MOVES, Cause, Recipient, State
 from tidings.store.port import CallOff, DeliveryChange, DeliveryFilter, Intervention
+from tidings.store.sqlite.digests import close_digests, drop_members, members_of
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of
 from tidings.store.sqlite.filters import FAILED, filter_values
 from tidings.store.sqlite.moved import MovesSeen
@@ -86,12 +87,31 @@ class Interventions:
 
     def call_off(self, connection: Connection, call_off: CallOff, *, org_id: int, before: int, now: int) -> None:
         """Cancel what an event calls off, of what was decided for events before its own seq."""
-        values = {"org_id": org_id, "customer_id": call_off.customer_id, "rule_id": call_off.rule_id, "before": before}
-        found = _read(connection, "deliveries_to_call_off", values)
+        values: dict[str, Value] = {
+            "org_id": org_id,
+            "customer_id": call_off.customer_id,
+            "rule_id": call_off.rule_id,
+            "before": before,
+        }
+        off = Intervention(cause=Cause.CANCELLED, reason=call_off.reason, now=now)
+        self._cancel(connection, _read(connection, "deliveries_to_call_off", values), off)
+        self.leave_digests(connection, members_of(connection, "members_to_call_off", values), off)
+
+    def leave_digests(self, connection: Connection, members: Sequence[tuple[int, int]], off: Intervention) -> int:
+        """Let events, as digest and event by number, leave; how many digests were cancelled, having nothing left."""
+        touched = drop_members(connection, members)
+        if not touched:
+            return 0
+        return self._cancel(
+            connection, _read(connection, "empty_digests", {"seqs": orjson.dumps(touched).decode()}), off
+        )
+
+    def _cancel(self, connection: Connection, found: Sequence[_Found], off: Intervention) -> int:
+        """Cancel what waits, and note it of what is in hand; how many were cancelled."""
         if in_hand := [each.seq for each in found if each.state is State.SENDING]:
-            noted = {"seqs": orjson.dumps(in_hand).decode(), "reason": call_off.reason}
+            noted = {"seqs": orjson.dumps(in_hand).decode(), "reason": off.reason}
             connection.execute(SQL["note_call_off"], noted)
-        self._move(connection, found, Intervention(cause=Cause.CANCELLED, reason=call_off.reason, now=now))
+        return self._move(connection, found, off)
 
     def cancel(self, connection: Connection, name: str, reason: str, *, now: int) -> None:
         """Cancel one delivery, where its state allows."""
@@ -133,6 +153,7 @@ class Interventions:
             "settled_at": intervention.now if state in ENDED else None,
         }
         connection.execute(SQL["move_deliveries"], values)
+        close_digests(connection, [each.seq for each in moved])
         if state in ENDED:
             count_no_more(connection, [each.id for each in moved])
         if keep_order(connection, [each.id for each in moved if each.in_lane]) or state not in ENDED:

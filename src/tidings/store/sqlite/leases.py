@@ -8,6 +8,7 @@ import orjson
 
 from tidings.model import ENDED, MOVES, Attempt, Cause, Delivery, State
 from tidings.store.port import DeliveryChange, Leased, Settlement
+from tidings.store.sqlite.digests import reopen_digests, take_digests
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.moved import MovesSeen
@@ -20,6 +21,8 @@ _SETTLING: Final[Mapping[Cause, State]] = {
     cause: to for (state, cause), to in MOVES.items() if state is State.SENDING and cause is not Cause.LEASED
 }
 _MOST_PLACES: Final = 65_536
+_MAY_GATHER: Final = frozenset({State.HELD.value, State.SENDING.value})
+"""What a digest is in before a lease that closes it."""
 _ENDING: Final = frozenset(cause for cause, to in _SETTLING.items() if to in ENDED)
 
 
@@ -141,6 +144,8 @@ class Leases:
             )
             for fence, content, trace, document in rows
         ]
+        if any(row[-1][10] in _MAY_GATHER for row in rows):  # the state, as it was
+            take_digests(connection, seqs)
         self._places.learn((each.delivery.id, seq) for each, seq in zip(leased, seqs, strict=True))
         if self._moves.followed:
             self._moves.saw([_taken(each.delivery, request.now) for each in leased])
@@ -167,6 +172,8 @@ class Leases:
         connection.execute(SQL["settle_deliveries"], {"moves": _json(moves)})
         self._places.forget(settlement.delivery_id for settlement, _ in settled)
         insert_rows(connection, "insert_attempts", attempts)
+        untried = [held.seq for each, held in settled if each.cause is Cause.HELD and each.attempt is None]
+        reopen_digests(connection, untried)
         _keep_count(connection, [settlement for settlement, _ in settled])
         released = keep_order(connection, [settlement.delivery_id for settlement, held in settled if held.in_lane])
         if released or any(settlement.cause not in _ENDING for settlement, _ in settled):

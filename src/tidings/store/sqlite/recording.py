@@ -7,6 +7,7 @@ import orjson
 
 from tidings.model import PlannedDelivery
 from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
+from tidings.store.sqlite.digests import gather
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
 from tidings.store.sqlite.ids import EventIds, Identity
 from tidings.store.sqlite.interventions import Interventions
@@ -66,10 +67,16 @@ class Recorder:
             used[event.revision] = seq
             if publication.call_offs:
                 calling_off.append((seq, publication))
-            if planned:
-                deliveries += [_delivery_row(seq, event, each) for each in planned]
-                in_lanes += [each.id for each in planned if each.lane is not None]
-            result = _new(publication)
+            joined: dict[str, str] = {}
+            for each in planned:
+                row = _delivery_row(seq, event, each)
+                if each.digest is None:
+                    deliveries.append(row)
+                else:
+                    joined[each.id] = self._gather(connection, seq, event, each, row)
+                if each.lane is not None:
+                    in_lanes.append(each.id)
+            result = _new(publication, joined)
             decided[identity] = _Decided(event.digest, result.matched_rules, result.delivery_ids)
             results.append(result)
         insert_rows(connection, "insert_events", events)
@@ -81,6 +88,15 @@ class Recorder:
         if deliveries:
             self._moves.work_came()
         return results
+
+    def _gather(
+        self, connection: Connection, seq: int, event: StoredEvent, planned: PlannedDelivery, row: tuple[Value, ...]
+    ) -> str:
+        """Let an event join a digest at once, for the next one in this call may join the same; return which."""
+        joined = gather(connection, seq, event, planned, row)
+        if joined.opened:
+            self._moves.work_came()
+        return joined.delivery_id
 
     def _call_off(self, connection: Connection, publications: Sequence[tuple[int, Publication]]) -> None:
         """Cancel what events call off; each counts for what was recorded before it, in this call or earlier."""
@@ -116,13 +132,13 @@ def _repeated(known: _Decided, event: StoredEvent) -> RecordResult:
     return RecordResult(recorded=Recorded.DUPLICATE, matched_rules=known.matched_rules, delivery_ids=known.delivery_ids)
 
 
-def _new(publication: Publication) -> RecordResult:
+def _new(publication: Publication, joined: Mapping[str, str]) -> RecordResult:
     if not publication.deliveries and not publication.event.matched_rules:
         return _NOTHING
     return RecordResult(
         recorded=Recorded.NEW,
         matched_rules=publication.event.matched_rules,
-        delivery_ids=tuple(each.id for each in publication.deliveries),
+        delivery_ids=tuple(joined.get(each.id, each.id) for each in publication.deliveries),
     )
 
 

@@ -21,6 +21,7 @@ from tidings.store.port import (
     Erasure,
     EventFilter,
     EventPage,
+    Gathered,
     Intervention,
     Leased,
     Person,
@@ -37,9 +38,10 @@ from tidings.store.port import (
 )
 from tidings.store.sqlite.archive import NEWEST, Keeping, event_pages, keep_rejected, rejected_pages
 from tidings.store.sqlite.contacts import contact_pages, contacts_named, upsert_contacts
+from tidings.store.sqlite.digests import gathered
 from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
 from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, trouble
-from tidings.store.sqlite.erasure import Eraser, Stretch, erase_events, erase_person, in_stretches, last_seqs, under_way
+from tidings.store.sqlite.erasure import Eraser, Stretch, erase_person, in_stretches, last_seqs, under_way
 from tidings.store.sqlite.feed import Feed
 from tidings.store.sqlite.ids import EventIds
 from tidings.store.sqlite.interventions import Hastening, Interventions, check_intervention
@@ -247,6 +249,10 @@ class SqliteStore:
         seen, self._seen_version = self._seen_version, version
         return version != seen
 
+    async def gathered(self, delivery_id: str, *, now: int, most: int) -> Gathered | None:
+        """See the port."""
+        return await self._lanes.look_up.run(gathered, (delivery_id, now, most))
+
     async def get_event(self, org_id: int, event_id: str) -> StoredEvent | None:
         """See the port."""
         return await self._lanes.look_up.run(self._reader.events, (org_id, event_id))
@@ -322,7 +328,8 @@ class SqliteStore:
             return await write.run(self._writing.eraser.deliveries, stretch)
 
         async def events(after: int, through: int) -> Erasure:
-            return await write.run(erase_events, Stretch(person=person, after=after, through=through, now=now))
+            stretch = Stretch(person=person, after=after, through=through, now=now)
+            return await write.run(self._writing.eraser.events, stretch)
 
         done = await in_stretches(last_delivery, deliveries, Erasure())
         if left := await write.run(under_way, person):

@@ -31,8 +31,14 @@ WHERE seq > :after AND seq <= :through AND +org_id = :org_id AND state <> 'sendi
 -- persons_under_way
 -- How many of a person's deliveries are in workers' hands.
 SELECT count(*) FROM delivery INDEXED BY delivery_leased
-WHERE state = 'sending' AND org_id = :org_id
-    AND (customer_id = :customer_id OR recipient IN (SELECT value FROM json_each(:recipients)));
+WHERE state = 'sending' AND org_id = :org_id AND (
+    customer_id = :customer_id
+    OR recipient IN (SELECT value FROM json_each(:recipients))
+    OR EXISTS (
+        SELECT 1 FROM digest_member CROSS JOIN event ON event.seq = digest_member.event_seq
+        WHERE digest_member.delivery_seq = delivery.seq AND event.customer_id = :customer_id
+    )
+);
 
 -- scrub_events
 -- Forget what a person's events within a stretch said; id and digest stay, so that a repeat is still one.

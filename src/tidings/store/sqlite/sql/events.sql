@@ -32,7 +32,13 @@ UPDATE ledger SET indexed_seq = max(indexed_seq, :indexed_seq);
 -- decided_events
 -- What was decided for events, by seq.
 SELECT group_concat(json_array(event.org_id, event.event_id, hex(event.digest), json(event.matched_rules), (
-    SELECT json_group_array(id) FROM (SELECT id FROM delivery WHERE event_id = event.event_id AND org_id = event.org_id ORDER BY seq)
+    SELECT json_group_array(id) FROM (
+        SELECT seq, id FROM delivery WHERE event_id = event.event_id AND org_id = event.org_id
+        UNION
+        SELECT delivery.seq, delivery.id FROM digest_member CROSS JOIN delivery ON delivery.seq = digest_member.delivery_seq
+        WHERE digest_member.event_id = event.event_id AND digest_member.event_seq = event.seq
+        ORDER BY seq
+    )
 )))
 FROM json_each(:seqs) AS wanted CROSS JOIN event ON event.seq = wanted.value;
 

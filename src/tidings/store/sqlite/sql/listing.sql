@@ -26,12 +26,19 @@ FROM (
 ) AS page CROSS JOIN delivery_document ON delivery_document.seq = page.seq;
 
 -- list_by_event
--- A page of the deliveries of the events with one id, newest first.
+-- A page of the deliveries of the events with one id, newest first, and of the digests that have gathered them.
 SELECT group_concat(delivery_document.document)
 FROM (
-    SELECT seq FROM delivery INDEXED BY delivery_event
-    WHERE event_id = :event_id
-        AND (:org_id IS NULL OR org_id = :org_id)
+    SELECT seq
+    FROM (
+        SELECT seq, org_id, created_at, id, rule_id, channel, recipient, state FROM delivery INDEXED BY delivery_event
+        WHERE event_id = :event_id
+        UNION
+        SELECT seq, org_id, created_at, id, rule_id, channel, recipient, state
+        FROM digest_member CROSS JOIN delivery ON delivery.seq = digest_member.delivery_seq
+        WHERE digest_member.event_id = :event_id
+    )
+    WHERE (:org_id IS NULL OR org_id = :org_id)
         AND (created_at, id) < (:created_at, :id) AND created_at >= :created_from
         AND (:rule_id IS NULL OR rule_id = :rule_id)
         AND (:channel IS NULL OR channel = :channel)
