@@ -122,7 +122,8 @@ CRM = "alerts_to: [a@example.com]\nendpoints: [{name: crm, url: 'https://crm.exa
             f"event: pointsIssued\nmode: on\ndigest: {{every: 1d}}\nrollout: 500\nwehn: a\n{NOTIFY}",
             [
                 "rules.yaml:5:11: error[invalid-value]: this must be 'live', 'shadow' or 'off'",
-                "rules.yaml:6:5: error[not-supported]: the key 'digest' is not supported yet (leave it out)",
+                "rules.yaml:6:13: error[invalid-digest]: a digest goes every so many days, or after a window "
+                '(write {every: 1d, at: "09:00", by: customer} or {window: 30m, by: customer})',
                 "rules.yaml:7:14: error[invalid-rollout]: this is not a share of the customers "
                 "(write a percentage from 0 to 100, such as 25)",
                 "rules.yaml:8:5: error[unknown-key]: unknown key 'wehn' (did you mean 'when'?)",
@@ -468,7 +469,7 @@ def test_ten_planted_mistakes_in_two_hundred_files_are_all_found() -> None:
         "f070.yaml": (":6:29: error[unknown-endpoint]", "crm", "crn"),
         "f090.yaml": (":6:5: error[unknown-key]", "notify", "notifi"),
         "f110.yaml": (":1:10: error[invalid-value]", "version: 1", "version: 2"),
-        "f130.yaml": (":5:5: error[not-supported]", "when: eventLogId > `130`", "digest: 5m"),
+        "f130.yaml": (":5:13: error[wrong-type]", "when: eventLogId > `130`", "digest: 5m"),
         "f150.yaml": (":6:5: error[duplicate-key]", NOTIFY, "id: x\n    " + NOTIFY),
         "f170.yaml": (":6:14: error[yaml-syntax]", "crm}}]", "crm}"),
         "f190.yaml": (":5:11: error[yaml-syntax]", "eventLogId", "`data`"),

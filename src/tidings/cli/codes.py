@@ -84,6 +84,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     "invalid-address": "This is not an e-mail address, or not a recipient that an e-mail can have.",
     "invalid-argument": "The argument is a text, but not one that the function can use: no date, or no pattern.",
     "invalid-colour": "This is not a colour, which is `#` and six hexadecimal digits, or three.",
+    "invalid-digest": (
+        "A digest goes every so many days at a time of day, or when it has gathered for a while: one or the other, "
+        "and not with `delay` or `send_at`."
+    ),
     "invalid-duration": "This is not a length of time, which is a number and `s`, `m`, `h` or `d`, up to 31 days.",
     "invalid-event": (
         "The event of the case can be read, but a gateway would refuse it, so no rule would ever see it; mostly "
@@ -145,9 +149,6 @@ MEANINGS: Final[Mapping[str, str]] = {
         "The rule sends to `all` endpoints, and a brand that it is for has none. Add some, or name the rule's `orgs`."
     ),
     "no-effect": "What is written here is accepted, but changes nothing as it stands. (Warning.)",
-    "not-supported": (
-        "The key belongs to the rules' language, but this release does not act on it yet, so nobody may rely on it."
-    ),
     "not-utf-8": (
         "The file, or its name, is not in UTF-8, the encoding of all files here. Save it as UTF-8: editors and "
         "spreadsheets offer that when saving. A picture or a document that was given the name of a rulebook's "

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tidings.channels import EmailChannel, WebhookChannel
 from tidings.dispatch.allowance import claim_of, refusal
@@ -10,17 +10,21 @@ from tidings.dispatch.destination import Hold, Stop
 from tidings.dispatch.permission import Permission
 from tidings.dispatch.timing import Occasion, hold_back, zone_of
 from tidings.errors import NotFound
-from tidings.events import native_view
+from tidings.events import event_name, native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import Expression
 from tidings.links import MakeLinks, no_links
 from tidings.model import Channel, Contact, Delivery, Email, Endpoint, Outcome, Refused, WebhookCall
 from tidings.render import RenderError
 from tidings.rulebook import ComposeFailed, InvalidRulebook, Rulebook, Rulebooks, Unreachable, compose
+from tidings.rules import Gathered
 from tidings.store import Leased, Store
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
     from tidings.dispatch.tracing import DeliveryTrace
+
+MOST_TOLD: Final = 200
+"""How many events, the latest, a digest tells of; of the rest it gives the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class _Found:
     event: Event
     contact: Contact | None
     occasion: Occasion | None
+    gathered: Gathered | None = None
+    """What a digest tells of."""
 
 
 class Sender:
@@ -80,10 +86,10 @@ class Sender:
             endpoint: how the live rulebook has its endpoint; None: as the delivery's own rulebook has it.
             trace: what to note the moments of it in.
         """
-        if not leased.event:
-            return Sent(Refused(detail="what its event said was erased"))
         try:
             found = await self._find(leased)
+            if not isinstance(found, _Found):
+                return found
             message = self._composed(found)
         except (ComposeFailed, InvalidRulebook, NotFound, RenderError) as error:
             return Sent(Refused(detail=str(error)))
@@ -98,22 +104,45 @@ class Sender:
                 message = replace(message, traceparent=trace.traceparent)
         return await self._carry(found, message, endpoint)
 
-    async def _find(self, leased: Leased) -> _Found:
-        """Look up what a message is made of, and by what its gates go."""
+    async def _find(self, leased: Leased) -> _Found | Sent | Stop:
+        """Look up what a message is made of, and by what its gates go; or say why there is nothing to send."""
         delivery = leased.delivery
         rulebook = await self._rulebook(delivery.revision)
+        rule = rulebook.rules.rule(delivery.rule_id)
+        if rule is not None and rule.timing.digest is not None:
+            return await self._find_gathered(delivery, rulebook)
+        if not leased.event:
+            return Sent(Refused(detail="what its event said was erased"))
         event = Event.FromString(leased.event)
-        contact = (
-            await self._store.get_contact(delivery.org_id, delivery.customer_id)
-            if delivery.channel is Channel.EMAIL and delivery.customer_id
-            else None
-        )
+        contact = await self._contact(delivery)
         return _Found(delivery, rulebook, event, contact, self._occasion(delivery, rulebook, event, contact))
+
+    async def _find_gathered(self, delivery: Delivery, rulebook: Rulebook) -> _Found | Stop:
+        """Look up a digest: it is as if it had been decided on its latest event, when it had gathered."""
+        held = await self._store.gathered(delivery.id, now=self._clock(), most=MOST_TOLD)
+        if held is None:
+            return Stop(reason="nothing is left of what it has gathered")
+        gathered = Gathered(tuple(map(Event.FromString, held.events)), held.more)
+        event = gathered.events[-1]
+        delivery = replace(delivery, event_name=event_name(event), created_at=held.until)
+        contact = await self._contact(delivery)
+        occasion = self._occasion(delivery, rulebook, event, contact)
+        occasion = None if occasion is None else replace(occasion, until=held.until)
+        return _Found(delivery, rulebook, event, contact, occasion, gathered)
+
+    async def _contact(self, delivery: Delivery) -> Contact | None:
+        if delivery.channel is not Channel.EMAIL or not delivery.customer_id:
+            return None
+        return await self._store.get_contact(delivery.org_id, delivery.customer_id)
 
     def _composed(self, found: _Found) -> Email | WebhookCall | Ending:
         """Ask what time it is for the message before it costs the work of composing it."""
         held = None if found.occasion is None else hold_back(found.occasion)
-        return held or compose(found.rulebook, found.delivery, found.event, found.contact, links=self._links)
+        if held is not None:
+            return held
+        return compose(
+            found.rulebook, found.delivery, found.event, found.contact, gathered=found.gathered, links=self._links
+        )
 
     async def _stopped(self, found: _Found, message: Email | WebhookCall) -> Ending | None:
         """Ask whether its reader lets the message come, and only then count it."""
@@ -145,7 +174,8 @@ class Sender:
         brand = self._rulebooks.current.rules.brands.get(delivery.org_id) or rulebook.rules.brands.get(delivery.org_id)
         if rule is None or brand is None:
             return None
-        if delivery.channel is Channel.WEBHOOK and rule.timing.throttle is None:
+        timing = rule.timing
+        if delivery.channel is Channel.WEBHOOK and timing.throttle is None and timing.digest is None:
             return None
 
         def evaluate(expression: Expression) -> Any:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from tidings.model import Endpoint
 
-Kind = Literal["rate", "busy", "breaker", "asked", "send_at", "quiet_hours", "cap"]
+Kind = Literal["rate", "busy", "breaker", "asked", "send_at", "digest", "quiet_hours", "cap"]
 """What holds a delivery: the endpoint's rate, its pace, its breaker, its own Retry-After, or a gate of timing."""
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from tidings.dispatch.destination import Hold
 from tidings.model import Brand, Contact, Delivery
 from tidings.rules import Rule
-from tidings.rules.hours import clock_at, next_time, quiet_until
+from tidings.rules.hours import clock_at, next_time, quiet_until, zone_named
 from tidings.rules.planning import Evaluate, goes_to_customer
 
 
@@ -28,6 +28,8 @@ class Occasion:
     now: int
     evaluate: Evaluate
     """Evaluates an expression of the rule on the event, as of the decision."""
+    until: int = 0
+    """Of a digest, until when it gathers."""
 
     @property
     def is_to_customer(self) -> bool:
@@ -51,6 +53,13 @@ def _send_at(occasion: Occasion) -> Hold | None:
     return Hold(kind="send_at", reason=reason, due_at=due_at)
 
 
+def _gathering(occasion: Occasion) -> Hold | None:
+    """Hold a digest that somebody made due before its time, as an endpoint that is enabled again does."""
+    if occasion.until <= occasion.now:
+        return None
+    return Hold(kind="digest", reason="gathering until its time", due_at=occasion.until)
+
+
 def _quiet_hours(occasion: Occasion) -> Hold | None:
     quiet = occasion.brand.quiet_hours
     if quiet is None or occasion.rule.timing.urgent or not occasion.is_to_customer:
@@ -62,7 +71,7 @@ def _quiet_hours(occasion: Occasion) -> Hold | None:
     return Hold(kind="quiet_hours", reason=reason, due_at=end)
 
 
-CLOCK_GATES: Final[tuple[Gate, ...]] = (_send_at, _quiet_hours)
+CLOCK_GATES: Final[tuple[Gate, ...]] = (_gathering, _send_at, _quiet_hours)
 """In the order they are asked."""
 
 
@@ -77,9 +86,4 @@ def hold_back(occasion: Occasion) -> Hold | None:
 
 def zone_of(contact: Contact | None, brand: Brand) -> ZoneInfo:
     """Return the customer's time zone, or the brand's when it is not known or is no zone."""
-    if contact is None or not contact.time_zone:
-        return brand.time_zone
-    try:
-        return ZoneInfo(contact.time_zone)
-    except (LookupError, ValueError, OSError):
-        return brand.time_zone
+    return (contact is not None and zone_named(contact.time_zone)) or brand.time_zone

@@ -2,8 +2,7 @@
 
 A shape may raise ``PydanticCustomError`` with a kebab-case type: the type becomes the problem's code and ``hint`` in
 its context the hint (``on_key`` puts it at the key). What is made here names keys and kinds and never repeats a
-value, which may be a secret. A shape's ``planned_keys`` (a ClassVar) are keys of the format that nothing acts on yet:
-they are refused as ``not-supported``, lest somebody rely on them.
+value, which may be a secret.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -61,9 +60,6 @@ def _problem(document: Document, shape: type[BaseModel], at: Path, details: Erro
     if kind == "extra_forbidden":
         name = str(loc[-1])
         owners = _owners(shape, loc[:-1])
-        if any(name in getattr(owner, "planned_keys", ()) for owner in owners):
-            message = f"the key {name!r} is not supported yet"
-            return document.problem(path, key=True, code="not-supported", message=message, hint="leave it out")
         known = sorted(field.alias or key for owner in owners for key, field in owner.model_fields.items())
         hint = did_you_mean(name, known) or f"the keys here are {', '.join(known)}"
         return document.problem(path, key=True, code="unknown-key", message=f"unknown key {name!r}", hint=hint)

@@ -18,7 +18,18 @@ from tidings.expressions.findings import Finding
 from tidings.expressions.nodes import Kind, Node
 from tidings.expressions.signatures import SIGNATURES
 from tidings.expressions.typed import data_field
-from tidings.expressions.types import BOOLEANS, FALSY, NULL, UNKNOWN, Type, event_type, field_type, of_kinds, union
+from tidings.expressions.types import (
+    BOOLEANS,
+    FALSY,
+    NULL,
+    UNKNOWN,
+    Type,
+    digest_type,
+    event_type,
+    field_type,
+    of_kinds,
+    union,
+)
 from tidings.expressions.values import ORDER
 from tidings.model import Severity
 
@@ -35,15 +46,16 @@ def analyse(
     events: Descriptor | FieldDescriptor | Sequence[Descriptor | FieldDescriptor],
     *,
     role: Role = "condition",
+    gathered: bool = False,
 ) -> tuple[Finding, ...]:
     """Return what is wrong with the expression on these events, in the order of its text.
 
     What is wrong on some of several events only is a warning that names them. Without any event, only what is
-    wrong on every value is found.
+    wrong on every value is found. ``gathered``: it is read on a digest, which has ``events`` and ``more``, too.
     """
     descriptors = [events] if isinstance(events, Descriptor | FieldDescriptor) else list(events)
     fields = [data_field(each) for each in descriptors]
-    found = [(_event_name(each), _Analysis(expression, each, role).run()) for each in fields]
+    found = [(_event_name(each), _Analysis(expression, each, role, gathered=gathered).run()) for each in fields]
     if not found:
         return tuple(_Analysis(expression, None, role).run())
     return _merged(found)
@@ -74,12 +86,14 @@ def _partial(finding: Finding, names: list[str]) -> Finding:
 class _Analysis:
     """One walk over the tree, with the types of one event."""
 
-    def __init__(self, expression: Expression, field: FieldDescriptor | None, role: Role) -> None:
+    def __init__(
+        self, expression: Expression, field: FieldDescriptor | None, role: Role, *, gathered: bool = False
+    ) -> None:
         self._text = expression.text
         self._tree = expression.root
         self._role = role
         self._event = _event_name(field) if field else "the event"
-        self._root = event_type(field) if field else UNKNOWN
+        self._root = UNKNOWN if field is None else digest_type(field) if gathered else event_type(field)
         self._found: list[Finding] = []
 
     def run(self) -> list[Finding]:

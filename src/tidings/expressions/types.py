@@ -83,6 +83,16 @@ def event_type(data: FieldDescriptor) -> Type:
     return Type(kinds=frozenset({"object"}), fields=fields)
 
 
+def digest_type(data: FieldDescriptor) -> Type:
+    """Return the type of what a digest tells of: the latest event, all ``events``, how many ``more``."""
+    single = event_type(data)
+    if single.fields is None:
+        return single
+    events = Type(kinds=frozenset({"array"}), element=single, path="events")
+    more = Type(kinds=frozenset({"number"}), path="more")
+    return replace(single, fields={**single.fields, "events": events, "more": more})
+
+
 def field_type(known: "Type | FieldDescriptor", path: str) -> Type:
     """Return the type of a field; an absent one is null."""
     if isinstance(known, Type):

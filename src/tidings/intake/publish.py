@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tidings.errors import EventIdReused, InvalidEvent, TidingsError
 from tidings.events import derive_event_id, digest_of, event_name, identify, validate, wire_form
 from tidings.events.v1.event_pb2 import Event
+from tidings.intake.gathering import by_their_clocks
 from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebook, Rulebooks
 from tidings.rules import Decision, RuleFailure, decide, revocation
@@ -88,6 +89,8 @@ class Publish:
             traced: list[PublishTrace] = []
             prepared = [self._prepare(event, rulebook, traced, now=now) for event in batch]
             publications = [each for each in prepared if isinstance(each, Publication)]
+            if any(planned.digest is not None for each in publications for planned in each.deliveries):
+                publications = [await by_their_clocks(each, rulebook, self._store) for each in publications]
             results = await self._record(publications, traced) if publications else []
             self._count_outcomes(results, invalid=len(prepared) - len(results))
             if len(results) == len(prepared):

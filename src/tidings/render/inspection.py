@@ -31,6 +31,9 @@ HOLDERS: Final[Mapping[str, frozenset[str]]] = {
 LINKS: Final = frozenset({"preferences_url", "unsubscribe_url"})
 """Where the reader says what they want; empty texts in messages that cannot be unsubscribed from."""
 
+GATHERED: Final = frozenset({"events", "more"})
+"""What a template sees of a digest: its events, and how many more there are; of one event, that one and none."""
+
 _COLOURS: Final = frozenset({"primary", "text", "background", "link"})
 
 _CURES: Final[Mapping[str, str]] = {
@@ -202,7 +205,7 @@ def _reading(passage: Passage, tree: nodes.Template, report: Report) -> Reading:
 
 def _unknown_variable(use: VariableUse) -> Problem | None:
     first = use.path[0]
-    known: Collection[str] = ENVELOPE | set(HOLDERS) | LINKS
+    known: Collection[str] = ENVELOPE | GATHERED | set(HOLDERS) | LINKS
     if first not in known:
         wrong, hint = first, did_you_mean(first, known)
     elif use.path[:2] == ("brand", "colours"):

@@ -12,7 +12,7 @@ from tidings.links import Links, MakeLinks, Reader, no_links
 from tidings.model import SERVICE, Brand, Contact, Delivery, Email, RecipientKind, WebhookCall
 from tidings.rulebook.book import Rulebook
 from tidings.rulebook.operations import ALERT_RULE, alert_email
-from tidings.rules import EmailAction, WebhookAction, webhook_payload
+from tidings.rules import EmailAction, Gathered, WebhookAction, webhook_payload
 
 
 class ComposeFailed(TidingsError):
@@ -29,15 +29,22 @@ class Unreachable:
 
 
 def compose(
-    rulebook: Rulebook, delivery: Delivery, event: Event, contact: Contact | None, *, links: MakeLinks = no_links
+    rulebook: Rulebook,
+    delivery: Delivery,
+    event: Event,
+    contact: Contact | None,
+    *,
+    gathered: Gathered | None = None,
+    links: MakeLinks = no_links,
 ) -> Email | WebhookCall | Unreachable:
     """Build the message of a delivery with the rulebook that decided it.
 
     Args:
         rulebook: of the delivery's own revision.
         delivery: what was decided.
-        event: the event it was decided on.
+        event: the event it was decided on; of a digest, the latest.
         contact: the customer the event concerns, when the directory knows them.
+        gathered: what a digest tells of; of that event alone when absent.
         links: makes the links by which readers unsubscribe.
 
     Raises:
@@ -54,11 +61,13 @@ def compose(
             f"for organisation {delivery.org_id}"
         )
     action = rule.actions[delivery.action]
+    gathered = gathered or Gathered((event,))
     if isinstance(action, WebhookAction):
-        return _webhook(rulebook, action, brand, delivery, event)
+        together = None if rule.timing.digest is None else gathered
+        return _webhook(rulebook, action, brand, delivery, event, together)
     asks = action.asks_consent and rule.category != SERVICE
     make = partial(_links, links, delivery, rule.category) if asks else _no_links
-    return _email(rulebook, action, brand, delivery, event, contact, make)
+    return _email(rulebook, action, brand, delivery, gathered, contact, make)
 
 
 def recipient_address(delivery: Delivery, event: Event, contact: Contact | None) -> str | Unreachable:
@@ -66,12 +75,19 @@ def recipient_address(delivery: Delivery, event: Event, contact: Contact | None)
     return _address(delivery, native_view(event), contact)
 
 
-def _webhook(rulebook: Rulebook, action: WebhookAction, brand: Brand, delivery: Delivery, event: Event) -> WebhookCall:
+def _webhook(
+    rulebook: Rulebook,
+    action: WebhookAction,
+    brand: Brand,
+    delivery: Delivery,
+    event: Event,
+    gathered: Gathered | None,
+) -> WebhookCall:
     endpoint = brand.endpoint(delivery.recipient.name)
     if endpoint is None:
         raise ComposeFailed(f"organisation {brand.org_id} has no endpoint {delivery.recipient.name!r}")
     bound = rulebook.rules.bound(delivery.event_name)
-    body = webhook_payload(action, event, now=delivery.created_at, zone=brand.time_zone, bound=bound)
+    body = webhook_payload(action, event, now=delivery.created_at, zone=brand.time_zone, bound=bound, gathered=gathered)
     return WebhookCall(delivery_id=delivery.id, endpoint=endpoint, body=body)
 
 
@@ -80,11 +96,11 @@ def _email(
     action: EmailAction,
     brand: Brand,
     delivery: Delivery,
-    event: Event,
+    gathered: Gathered,
     contact: Contact | None,
     make_links: Callable[[str], Links],
 ) -> Email | Unreachable:
-    view = native_view(event)
+    view = gathered.view()
     address = _address(delivery, view, contact)
     if isinstance(address, Unreachable):
         return address
@@ -151,9 +167,14 @@ def _addresses_in(view: Mapping[str, Any]) -> Iterator[str]:
 def template_context(
     view: Mapping[str, Any], brand: Brand, contact: Contact | None, links: Links | None = None
 ) -> dict[str, Any]:
-    """Return what a template sees: the native view of an event, the brand, what is known of the customer, the links."""
+    """Return what a template sees: the native view of an event, the brand, what is known of the customer, the links.
+
+    Beside them ``events`` and ``more``; a view that has them not is that of the only event.
+    """
     links = links or Links()
     return {
+        "events": [view],
+        "more": 0,
         **view,
         "brand": _brand_view(brand),
         "contact": _contact_view(contact),

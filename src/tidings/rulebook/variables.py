@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tidings.documents import did_you_mean
 from tidings.events import CatalogEvent, catalog
-from tidings.expressions.types import Type, event_type, field_type
+from tidings.expressions.types import Type, digest_type, field_type
 from tidings.model import Problem, Severity
 from tidings.render import TemplateSet, VariableUse
 from tidings.rules import EmailAction, RuleSet
@@ -16,7 +16,7 @@ def unknown_variables(rules: RuleSet, templates: TemplateSet) -> Iterator[Proble
     It is an error when no event of the rules that use the template has the field, a warning when some have it.
     """
     for template, events in _events_of(rules).items():
-        types = {event.name: event_type(event.field) for event in events}
+        types = {event.name: digest_type(event.field) for event in events}
         seen: set[VariableUse] = set()
         for use in templates.variables(template):
             if use not in seen:

@@ -3,19 +3,18 @@
 ``compile_rules`` turns the files of a rulebook into a ``RuleSet`` and reports every problem at its place; ``decide``
 says which rules apply to an event and what they send, ``explain`` says why; ``webhook_payload`` is the body of a
 webhook. All of it is pure: the time is an argument.
-
-Limits: ``digest`` is refused as not supported yet.
 """
 
 from tidings.rules.cancelling import Revocation, revocation
 from tidings.rules.compiling import compile_rules
 from tidings.rules.deciding import Decision, Match, RuleFailure, decide
 from tidings.rules.explaining import Part, RuleExplanation, Verdict, brief, cut, explain
+from tidings.rules.gathering import gathered_until
 from tidings.rules.pace import Pace, unhurried
-from tidings.rules.payload import webhook_payload
+from tidings.rules.payload import Gathered, webhook_payload
 from tidings.rules.ruleset import Action, CompiledBody, EmailAction, Rule, RuleSet, WebhookAction
 from tidings.rules.shapes import BrandsFile, RulesFile
-from tidings.rules.timing import CancelOn, Rollout, Throttle, Timing
+from tidings.rules.timing import CancelOn, Digest, Rollout, Throttle, Timing
 
 __all__ = [
     "Action",
@@ -23,7 +22,9 @@ __all__ = [
     "CancelOn",
     "CompiledBody",
     "Decision",
+    "Digest",
     "EmailAction",
+    "Gathered",
     "Match",
     "Pace",
     "Part",
@@ -43,6 +44,7 @@ __all__ = [
     "cut",
     "decide",
     "explain",
+    "gathered_until",
     "revocation",
     "unhurried",
     "webhook_payload",

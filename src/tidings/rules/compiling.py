@@ -111,7 +111,9 @@ class _Compiler:
         when = reader.condition((*path, "when"), shape.when)
         expires_at = reader.value((*path, "expires_at"), shape.expires_at)
         actions = [
-            _action(reader, (*path, "notify", position), action) if action is not None else None
+            _action(reader, (*path, "notify", position), action, gathered=shape.digest is not None)
+            if action is not None
+            else None
             for position, action in enumerate(shape.notify)
         ]
         timing = TimingReader(self._expressions, document, path, found.append).read(shape)
@@ -148,7 +150,7 @@ class _Compiler:
             self._report(document.problem((*path, "id"), code="duplicate-rule", message=message, hint=hint))
 
 
-def _action(reader: RuleExpressions, path: Path, shape: ActionShape) -> Action | None:
+def _action(reader: RuleExpressions, path: Path, shape: ActionShape, *, gathered: bool) -> Action | None:
     if shape.email is not None:
         to = shape.email.to
         at: Path = (*path, "email", "to", "path")
@@ -156,16 +158,19 @@ def _action(reader: RuleExpressions, path: Path, shape: ActionShape) -> Action |
         return None if recipient is None else EmailAction(to=recipient, template=shape.email.template)
     if shape.webhook is not None:
         body = shape.webhook.body
-        compiled = None if body is None else _body(reader, (*path, "webhook", "body"), body)
+        compiled = None if body is None else _body(reader, (*path, "webhook", "body"), body, gathered=gathered)
         return WebhookAction(to=shape.webhook.to, type=shape.webhook.type, body=compiled)
     return None
 
 
-def _body(reader: RuleExpressions, path: Path, body: Body) -> CompiledBody:
+def _body(reader: RuleExpressions, path: Path, body: Body, *, gathered: bool) -> CompiledBody:
     compiled: dict[str, Any] = {}
     for key, value in body.root.items():
         at: Path = (*path, key)
-        compiled[key] = _body(reader, at, value) if isinstance(value, Body) else reader.value(at, value)
+        if isinstance(value, Body):
+            compiled[key] = _body(reader, at, value, gathered=gathered)
+        else:
+            compiled[key] = reader.told(at, value, gathered=gathered)
     return compiled
 
 

@@ -160,7 +160,7 @@ class _Explainer:
         return RuleExplanation(
             rule=rule,
             verdict=verdict,
-            reason=self._matched(rule, len(deliveries), failures, expires_at)
+            reason=self._matched(rule, deliveries, failures, expires_at)
             if match
             else f"it would apply, but {_share(rule)} leaves {self._who} out"
             if verdict is Verdict.LEFT_OUT
@@ -189,11 +189,19 @@ class _Explainer:
         missing += [each for each in traces[-1:] if each.value is not True]
         return _part(when, missing[0]) if len(missing) == 1 < len(conjuncts) else None
 
-    def _matched(self, rule: Rule, deliveries: int, failures: Sequence[str], expires_at: int | None) -> str:
-        sends = f"sends {deliveries} {'delivery' if deliveries == 1 else 'deliveries'}"
+    def _matched(
+        self, rule: Rule, deliveries: Sequence[PlannedDelivery], failures: Sequence[str], expires_at: int | None
+    ) -> str:
+        sends = f"sends {len(deliveries)} {'delivery' if len(deliveries) == 1 else 'deliveries'}"
         said = ["matched", "shadow mode sends nothing" if rule.mode == "shadow" else sends, *failures]
         if rule.timing.rollout is not None:
             said.append(f"{_share(rule)} takes {self._who} in")
+        if rule.timing.digest is not None and deliveries:
+            until = max(each.due_at for each in deliveries)
+            said.append(
+                f"gathered into a digest ({rule.timing.digest.text}), which goes at {iso(until)} by the brand's clock "
+                "if it begins with this event"
+            )
         if expires_at is not None and expires_at <= self._now:
             said.append(f"expires_at ({iso(expires_at)}) had passed when it was decided, so nothing is sent")
         return "; ".join(said)

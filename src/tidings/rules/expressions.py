@@ -20,7 +20,7 @@ class ExpressionReader:
 
     def __init__(self) -> None:
         self._compiled: dict[str, Expression | ExpressionSyntaxError] = {}
-        self._found: dict[tuple[str, Role, tuple[str, ...]], tuple[Finding, ...]] = {}
+        self._found: dict[tuple[str, Role, tuple[str, ...], bool], tuple[Finding, ...]] = {}
         self._fields = {event.name: event.field for event in catalog()}
 
     def on(self, document: Document, events: Sequence[str], report: Report) -> "RuleExpressions":
@@ -36,11 +36,14 @@ class ExpressionReader:
                 self._compiled[text] = error
         return self._compiled[text]
 
-    def analyse(self, expression: Expression, role: Role, events: tuple[str, ...]) -> tuple[Finding, ...]:
-        """Return what is wrong with an expression on these events."""
-        key = (expression.text, role, events)
+    def analyse(
+        self, expression: Expression, role: Role, events: tuple[str, ...], *, gathered: bool
+    ) -> tuple[Finding, ...]:
+        """Return what is wrong with an expression on these events, or on digests of them."""
+        key = (expression.text, role, events, gathered)
         if key not in self._found:
-            self._found[key] = analyse(expression, [self._fields[name] for name in events], role=role)
+            fields = [self._fields[name] for name in events]
+            self._found[key] = analyse(expression, fields, role=role, gathered=gathered)
         return self._found[key]
 
 
@@ -61,14 +64,18 @@ class RuleExpressions:
         """Return the expression of a value at a path, None when there is none or it is wrong."""
         return self._read(path, text, "value")
 
-    def _read(self, path: Path, text: str | None, role: Role) -> Expression | None:
+    def told(self, path: Path, text: str, *, gathered: bool) -> Expression | None:
+        """Return the expression of a value in a message at a path, which is read on a digest if events are gathered."""
+        return self._read(path, text, "value", gathered=gathered)
+
+    def _read(self, path: Path, text: str | None, role: Role, *, gathered: bool = False) -> Expression | None:
         if text is None:
             return None
         expression = self._reader.compile(text)
         if isinstance(expression, ExpressionSyntaxError):
             self._tell(path, expression, Severity.ERROR)
             return None
-        for finding in self._reader.analyse(expression, role, self._events):
+        for finding in self._reader.analyse(expression, role, self._events, gathered=gathered):
             self._tell(path, finding, finding.severity)
         return expression
 

@@ -8,6 +8,7 @@ zone skips altogether (as when it moves across the date line) has no times.
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from tidings.model import QuietHours
 
@@ -39,6 +40,14 @@ def next_time(after: int, clock: time, zone: tzinfo) -> int:
         if moment >= after and _local(moment, zone).date() == day:
             return moment
     raise ValueError(f"{zone} shows no {clock} for {_LONGEST_SEARCH} days from {today}")
+
+
+def zone_named(name: str | None) -> ZoneInfo | None:
+    """Return a time zone by its IANA name, or None for no name and for what is no zone."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (LookupError, ValueError, OSError):
+        return None
 
 
 def clock_at(moment: int, zone: tzinfo) -> str:

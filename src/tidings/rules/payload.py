@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
-from tidings.events import event_name
+from tidings.events import event_name, native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import Expression
 from tidings.rules.ruleset import CompiledBody, WebhookAction
@@ -21,8 +22,29 @@ _LAST: Final = 253_402_300_799_999
 """The end of the year 9999, the last moment ISO 8601 writes in four digits."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a digest tells of."""
+
+    events: tuple[Event, ...]
+    """The latest events, oldest first, at least one."""
+    more: int = 0
+    """How many earlier ones there are beside these."""
+
+    def view(self) -> dict[str, Any]:
+        """Return the native view of the latest event, with ``events``, the views of all, and ``more``."""
+        views = [native_view(each) for each in self.events]
+        return {**views[-1], "events": views, "more": self.more}
+
+
 def webhook_payload(
-    action: WebhookAction, event: Event, *, now: int, zone: tzinfo, bound: BoundExpressions | None = None
+    action: WebhookAction,
+    event: Event,
+    *,
+    now: int,
+    zone: tzinfo,
+    bound: BoundExpressions | None = None,
+    gathered: Gathered | None = None,
 ) -> bytes:
     """Return the JSON body; the same arguments give the same bytes.
 
@@ -32,6 +54,8 @@ def webhook_payload(
         now: when the delivery was decided; the timestamp of an event that has no ``createdAt``, and what ``now()``
             in the body is.
         zone: of dates without a zone, the brand's.
+        gathered: of a digest, whose latest event is ``event``: its body reads ``events`` and ``more``, too, and without
+            a body these are what it sends.
         bound: expressions bound to events of this name before, of ``RuleSet.bound``; it saves time alone.
 
     Raises:
@@ -44,9 +68,20 @@ def webhook_payload(
         {
             "type": action.type or _NOT_IN_TYPE.sub("_", name),
             "timestamp": timestamp(created if 0 <= created <= _LAST else now),
-            "data": subject.view if action.body is None else _body_data(action.body, subject.search),
+            "data": _data(action, subject) if gathered is None else _digest_data(action, gathered, now=now, zone=zone),
         }
     )
+
+
+def _data(action: WebhookAction, subject: Subject) -> Any:
+    return subject.view if action.body is None else _body_data(action.body, subject.search)
+
+
+def _digest_data(action: WebhookAction, gathered: Gathered, *, now: int, zone: tzinfo) -> dict[str, Any]:
+    view = gathered.view()
+    if action.body is None:
+        return {"events": view["events"], "more": view["more"]}
+    return _body_data(action.body, lambda each: each.search(view, now=now, zone=zone))
 
 
 def _body_data(body: CompiledBody, search: Callable[[Expression], Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from tidings.expressions.errors import Fault
 from tidings.expressions.moments import DATE, moment
 from tidings.model import Brand, Channel, PlannedDelivery, Recipient, RecipientKind, delivery_id
 from tidings.rules.forms import is_address
+from tidings.rules.gathering import gathered
 from tidings.rules.hours import next_time
 from tidings.rules.ruleset import Action, EmailAction, Rule, WebhookAction
 
@@ -55,7 +56,12 @@ def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)
     expires_at: int | None,
     failed: Callable[[str], None],
 ) -> Iterator[PlannedDelivery]:
-    """Yield what a rule plans; an action without a recipient is told to ``failed`` and does not stop the others."""
+    """Yield what a rule plans; an action without a recipient is told to ``failed`` and does not stop the others.
+
+    Raises EvaluationError where it cannot be told what a digest gathers the event with.
+    """
+    digest = rule.timing.digest
+    value = evaluate(digest.by) if digest is not None and isinstance(digest.by, Expression) else None
     for position, action in enumerate(rule.actions):
         channel = Channel.EMAIL if isinstance(action, EmailAction) else Channel.WEBHOOK
         try:
@@ -66,7 +72,7 @@ def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)
         if problem := _shortfall(action, recipients):
             failed(f"notify[{position}]: {problem}")
         for recipient in dict.fromkeys(each for each in recipients if each is not None):
-            yield PlannedDelivery(
+            planned = PlannedDelivery(
                 id=delivery_id(
                     org_id=brand.org_id, event_id=event_id, rule_id=rule.id, action=position, recipient=recipient
                 ),
@@ -80,6 +86,7 @@ def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)
                 lane=None if rule.timing.is_later else _lane(brand, recipient, customer),
                 revocable=bool(rule.timing.cancel_on),
             )
+            yield planned if digest is None else gathered(planned, rule, digest, brand.time_zone, value)
 
 
 def goes_to_customer(recipient: Recipient, action: Action) -> bool:

@@ -1,8 +1,8 @@
 """From what a rule says of the time of its messages to the compiled form of it, or to what is wrong with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import time
-from typing import Literal
+from typing import Final, Literal
 
 from tidings.documents import Document, Path, Report
 from tidings.expressions import Expression
@@ -10,8 +10,11 @@ from tidings.model import Severity
 from tidings.rules.expressions import ExpressionReader, RuleExpressions
 from tidings.rules.forms import read_clock_time, read_pause
 from tidings.rules.shapes import RuleShape
-from tidings.rules.timing import CancelOn, Rollout, Throttle, Timing
-from tidings.rules.timing_shapes import CancelShape, RolloutShape, ThrottleShape, is_clock
+from tidings.rules.timing import CancelOn, Digest, Rollout, Throttle, Timing
+from tidings.rules.timing_shapes import CancelShape, DigestShape, RolloutShape, ThrottleShape, is_clock
+
+_GROUPS: Final[Mapping[str, Literal["customer", "brand"]]] = {"customer": "customer", "brand": "brand"}
+"""What is counted or gathered by itself, where it is not an expression."""
 
 
 class TimingReader:
@@ -34,6 +37,7 @@ class TimingReader:
             rollout=_rollout(shape),
             throttle=None if shape.throttle is None else self._throttle(reader, shape.throttle),
             cancel_on=tuple(self._cancel_on(shape)),
+            digest=None if shape.digest is None else self._digest(reader, shape, shape.digest),
         )
 
     def _send_at(self, reader: RuleExpressions, text: str | None) -> time | Expression | None:
@@ -41,9 +45,22 @@ class TimingReader:
             return None
         return read_clock_time(text) if is_clock(text) else reader.value((*self._path, "send_at"), text)
 
+    def _digest(self, reader: RuleExpressions, rule: RuleShape, shape: DigestShape) -> Digest | None:
+        for key in ("delay", "send_at"):
+            if getattr(rule, key) is not None:
+                message, hint = "a digest says itself when it goes", f"leave {key} out, or the digest"
+                at: Path = (*self._path, key)
+                self._report(self._document.problem(at, key=True, code="invalid-digest", message=message, hint=hint))
+        by = _GROUPS.get(shape.by) or reader.value((*self._path, "digest", "by"), shape.by)
+        if by is None:
+            return None
+        clock = None if shape.at is None else read_clock_time(shape.at)
+        when = f"window {shape.window}" if clock is None else f"every {shape.every} at {clock:%H:%M}"
+        length = read_pause(shape.window or shape.every or "1d")
+        return Digest(length=length, at=clock, by=by, text=f"{when} by {shape.by}")
+
     def _throttle(self, reader: RuleExpressions, shape: ThrottleShape) -> Throttle | None:
-        known: dict[str, Literal["customer", "brand"]] = {"customer": "customer", "brand": "brand"}
-        by = known.get(shape.by) or reader.value((*self._path, "throttle", "by"), shape.by)
+        by = _GROUPS.get(shape.by) or reader.value((*self._path, "throttle", "by"), shape.by)
         if by is None:
             return None
         text = f"{shape.limit} in {shape.per} by {shape.by}"

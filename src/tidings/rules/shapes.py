@@ -5,7 +5,7 @@ does not fit; and editors, which complete from the JSON Schema made of the descr
 """
 
 import re
-from typing import Annotated, ClassVar, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -40,7 +40,7 @@ from tidings.rules.forms import (
     zone,
 )
 from tidings.rules.parts import Expression, Filled, Name, Shape, Text, identifier, kind_of
-from tidings.rules.timing_shapes import CancelOn, CapShape, Duration, Rollout, SendAt, ThrottleShape
+from tidings.rules.timing_shapes import CancelOn, CapShape, DigestShape, Duration, Rollout, SendAt, ThrottleShape
 
 _TYPE: Final = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
@@ -170,8 +170,6 @@ _ONE_EACH: Final = "write one list item for each"
 class RuleShape(Shape):
     """Which event, on which condition, notifies whom by what."""
 
-    planned_keys: ClassVar = frozenset({"digest"})
-
     id: Name = Field(description="Name of the rule, unique in the rulebook.")
     description: StrictStr = Field(default="", description="What the rule is for, in words.")
     event: Annotated[
@@ -209,6 +207,10 @@ class RuleShape(Shape):
     )
     cancel_on: CancelOn | None = Field(
         default=None, description="Events of the same customer that call off what has not been sent yet."
+    )
+    digest: DigestShape | None = Field(
+        default=None,
+        description="Gather events and tell of them in one message: {every: 1d, at: HH:MM} or {window: 30m}.",
     )
     urgent: StrictBool = Field(default=False, description="true: e-mails to customers go in quiet hours, too.")
     notify: Annotated[tuple[ActionShape, ...], Filled] = Field(description="What to send, to whom.")

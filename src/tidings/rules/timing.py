@@ -3,9 +3,11 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import time
-from typing import Literal
+from typing import Final, Literal
 
 from tidings.expressions import Expression
+
+DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,19 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """Events that are gathered into one message."""
+
+    length: int
+    """How long it gathers, milliseconds; with a time of day at the most, and whole days."""
+    at: time | None
+    """The time of day at which it goes; None: when it has gathered for so long."""
+    by: Literal["customer", "brand"] | Expression
+    text: str
+    """As written, for reasons: ``every 1d at 09:00 by customer``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOn:
     """An event that makes what waits pointless."""
 
@@ -56,8 +71,10 @@ class Timing:
     """None: every customer."""
     throttle: Throttle | None = None
     cancel_on: tuple[CancelOn, ...] = ()
+    digest: Digest | None = None
+    """None: every event is told by itself."""
 
     @property
     def is_later(self) -> bool:
         """Whether messages may go later than they were decided, so that no order can be kept with others."""
-        return bool(self.delay) or self.send_at is not None
+        return bool(self.delay) or self.send_at is not None or self.digest is not None

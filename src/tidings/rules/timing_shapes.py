@@ -3,11 +3,22 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Discriminator, Field, StrictFloat, StrictInt, StrictStr, Tag
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from tidings.rules.forms import clock_time, duration
+from tidings.rules.forms import clock_time, duration, read_pause
 from tidings.rules.parts import Expression, Filled, Name, Shape, Text, kind_of
+from tidings.rules.timing import DAY_MS
 
 _MOST: Final = 1_000
 """What is counted is read, so that a limit costs time by its number."""
@@ -97,6 +108,43 @@ CancelOn = Annotated[
         custom_error_message="this must be the name of an event, {event: …, when: JMESPath}, or a list of these",
     ),
 ]
+
+
+def _whole_days(text: str) -> str:
+    if read_pause(duration(text)) % DAY_MS:
+        hint = "write 1d or 7d; for shorter times, write window: 30m"
+        raise PydanticCustomError(
+            "invalid-digest", "a digest at a time of day comes every so many days", {"hint": hint}
+        )
+    return text
+
+
+class DigestShape(Shape):
+    """Events that are gathered into one message."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["every", "at"]}, {"required": ["window"]}]})
+
+    every: Annotated[StrictStr, AfterValidator(_whole_days)] | None = Field(
+        default=None, description="How often it goes at the most, in days such as 1d or 7d, up to 31d."
+    )
+    at: Annotated[StrictStr, AfterValidator(clock_time)] | None = Field(
+        default=None, description="Time of day at which it goes, HH:MM, by the customer's clock."
+    )
+    window: Duration | None = Field(
+        default=None, description="How long it gathers, such as 30m or 2h, counted from its first event."
+    )
+    by: Expression = Field(
+        default="customer", description="What is gathered together: customer, brand, or a JMESPath of it."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> "DigestShape":
+        if (self.every is None) != (self.at is None) or (self.every is None) == (self.window is None):
+            hint = 'write {every: 1d, at: "09:00", by: customer} or {window: 30m, by: customer}'
+            raise PydanticCustomError(
+                "invalid-digest", "a digest goes every so many days, or after a window", {"hint": hint}
+            )
+        return self
 
 
 class CapShape(Shape):
