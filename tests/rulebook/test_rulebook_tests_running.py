@@ -148,3 +148,18 @@ def test_the_same_cases_give_the_same_report() -> None:
 
 def test_tests_do_not_keep_a_rulebook_from_loading() -> None:
     assert rulebook({**FILES, "a_test.yaml": "version: 2\n"}).rules.rule("issued") is not None
+
+
+def test_a_case_of_a_rule_with_a_digest_shows_the_message_of_that_one_event() -> None:
+    rules = FILES["rules.yaml"].replace("    expires_at: data.scheduledExpiryDate\n", "    digest: {window: 30m}\n", 1)
+    rules = rules.replace("points: data.pointsScheduledForExpiry}", "points: 'events[].eventName', more: more}", 1)
+    cases = case("""
+        event: pointsExpiryReminder
+        set: {data.pointsScheduledForExpiry: 500, data.loyaltyProgramId: 1933}
+        contact: {email: asha@example.com, name: Asha}
+        expect:
+          - {rule: expiring, email: {to: customer}}
+          - {rule: expiring, webhook: {to: crm, body: {
+              member: 381750905, points: [pointsExpiryReminder], more: 0}}}
+    """)
+    assert told(run(cases, files={**FILES, "rules.yaml": rules})) == ""

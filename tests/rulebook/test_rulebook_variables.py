@@ -71,3 +71,14 @@ def test_what_only_some_events_have_is_a_warning_that_names_the_others() -> None
 
 def test_a_template_that_no_rule_uses_is_not_judged() -> None:
     assert problems("{{ data.nothing }}", events=()) == problems("Hello", events=())
+
+
+def test_what_a_digest_gathers_may_be_read_and_is_held_against_its_events() -> None:
+    listing = "{% for each in events %}{{ each.data.pointsScheduledForExpiry }}{% endfor %}{{ more | number }}"
+    assert problems(listing) == []
+    ((line, _, code, severity, message, hint),) = problems(listing.replace("Expiry", "Expry"))
+    assert (line, code, severity) == (4, "unknown-field", Severity.ERROR)
+    assert message == "pointsExpiryReminder has no field events[].data.pointsScheduledForExpry"
+    assert hint == "did you mean 'pointsScheduledForExpiry'?"
+    assert [each[2] for each in problems("{% for each in events %}{{ each.dta }}{% endfor %}")] == ["unknown-field"]
+    assert [each[2] for each in problems("{{ event.eventId }}")] == ["unknown-variable"]
