@@ -5,7 +5,7 @@ does not fit; and editors, which complete from the JSON Schema made of the descr
 """
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
