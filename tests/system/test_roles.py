@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import grpc
@@ -145,13 +146,13 @@ async def test_what_one_process_takes_in_another_sends_at_once(tmp_path: Path) -
 
 async def test_both_processes_answer_on_the_port_they_share(tmp_path: Path) -> None:
     async with cluster(tmp_path) as running:
-        revision = (await get(running.dispatch.http_port, "/readyz"))["revision"]
+        revision = (await get(running.dispatch.http_port, "/readyz"))["checks"]["rulebook"]["revision"]
         await running.first.kill()
-        assert (await get(running.second.http_port, "/readyz"))["revision"] == revision
+        assert (await get(running.second.http_port, "/readyz"))["checks"]["rulebook"]["revision"] == revision
         assert (await running.second.publish(issued(1))).event_id == "evt-1"
 
 
-async def get(port: int, path: str) -> dict[str, object]:
+async def get(port: int, path: str) -> Any:
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http, http.get(path) as answer:
         assert answer.status == 200
         return dict(await answer.json())

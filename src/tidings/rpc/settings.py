@@ -43,8 +43,9 @@ class GrpcSettings(BaseModel):
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """The largest request accepted, bytes."""
 
-    max_streams: int = Field(default=1_000, ge=1)
-    """How many calls one connection may have under way; callers keep further ones back by themselves."""
+    max_streams: int = Field(default=10_000, ge=1)
+    """How many calls one connection may have under way; callers keep further ones back. With a low number, calls that
+    pile up while the gateway is starved of time may be refused instead."""
 
     idle: Duration = Field(default=900.0, gt=0)
     """How long a connection without calls is kept."""
