@@ -1,4 +1,4 @@
-"""A headless Chromium to look at e-mails with, driven over the DevTools protocol. It cannot reach any network."""
+"""A headless Chromium to look at messages and pages with, over the DevTools protocol. It reaches only loopback."""
 
 import asyncio
 import base64
@@ -50,10 +50,26 @@ class Page:
 
     async def view(self, *, width: int, dark: bool = False) -> None:
         """Make the window that wide, in CSS pixels, for a reader who prefers light or dark."""
-        metrics = {"width": width, "height": _HEIGHT, "deviceScaleFactor": 1, "mobile": False}
+        metrics: dict[str, Any] = {"width": width, "height": _HEIGHT, "deviceScaleFactor": 1, "mobile": False}
         await self.call("Emulation.setDeviceMetricsOverride", **metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.call("Emulation.setEmulatedMedia", features=[scheme])
+
+    async def open(self, url: str, *, width: int) -> None:
+        """Load a page of a server in a window that wide."""
+        await self.view(width=width)
+        await self.call("Page.navigate", url=url, until="Page.loadEventFired")
+
+    async def press(self, selector: str, *, loads: bool = False) -> None:
+        """Click, with the mouse, on the first element that fits; wait for the page that this ``loads``."""
+        place = await self.evaluate(
+            f"(() => {{const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView();"
+            "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]})()"
+        )
+        mouse = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
+        await self.call("Input.dispatchMouseEvent", type="mousePressed", **mouse)
+        until = "Page.loadEventFired" if loads else None
+        await self.call("Input.dispatchMouseEvent", type="mouseReleased", until=until, **mouse)
 
     async def evaluate(self, script: str) -> Any:
         """Return what a script evaluates to, as plain data."""
@@ -66,9 +82,9 @@ class Page:
         answer = await self.call("Page.captureScreenshot", format="png")
         return base64.b64decode(answer["data"])
 
-    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the protocol and return its answer."""
-        return await _call(self.socket, next(self._numbers), method, parameters, session=self.session)
+    async def call(self, method: str, *, until: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """Call a method of the protocol and return its answer, once an event called ``until`` has come as well."""
+        return await _call(self.socket, next(self._numbers), method, parameters, session=self.session, until=until)
 
 
 @asynccontextmanager
@@ -111,6 +127,7 @@ async def _page(socket: aiohttp.ClientWebSocketResponse) -> Page:
     target = await _call(socket, 1, "Target.createTarget", {"url": "about:blank"})
     wanted = {"targetId": target["targetId"], "flatten": True}
     page = Page(socket, (await _call(socket, 2, "Target.attachToTarget", wanted))["sessionId"])
+    await page.call("Page.enable")
     page.frame = (await page.call("Page.getFrameTree"))["frameTree"]["frame"]["id"]
     return page
 
@@ -122,14 +139,19 @@ async def _call(
     parameters: dict[str, Any],
     *,
     session: str | None = None,
+    until: str | None = None,
 ) -> dict[str, Any]:
     message = {"id": number, "method": method, "params": parameters} | ({"sessionId": session} if session else {})
     await socket.send_str(json.dumps(message))
     async with asyncio.timeout(_ANSWER_SECONDS):
-        while True:
-            answer = json.loads(await socket.receive_str())
-            if answer.get("id") == number and answer.get("sessionId") == session:
-                break
-    assert "error" not in answer, f"{method}: {answer['error']}"
-    result: dict[str, Any] = answer["result"]
+        result: dict[str, Any] | None = None
+        while result is None or until is not None:
+            heard = json.loads(await socket.receive_str())
+            if heard.get("sessionId") != session:
+                continue
+            if heard.get("method") == until:
+                until = None
+            if heard.get("id") == number:
+                assert "error" not in heard, f"{method}: {heard['error']}"
+                result = heard["result"]
     return result

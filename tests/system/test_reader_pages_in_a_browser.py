@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pages_kit import CHROMIUM, Browser, open_browser
+from browser_kit import BROWSER, Page, open_page
 from reader_kit import MEMBER, ORG, links_of, wire
 from tidings.gateway.v1 import contact_service_pb2 as pb
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no chromium on this machine")
 
 LONG_BRAND = """\
     consent: opt_out
@@ -17,9 +17,9 @@ LONG_BRAND = """\
 """
 
 
-async def overflows(browser: Browser) -> list[str]:
+async def overflows(browser: Page) -> list[str]:
     """Return what reaches over the window's edge, the page as a whole included."""
-    found: list[str] = await browser.ask(
+    found: list[str] = await browser.evaluate(
         "[...document.querySelectorAll('*')].filter(e => { const r = e.getBoundingClientRect();"
         "return r.right > innerWidth + 0.5 || r.left < -0.5 || e.scrollWidth > Math.max(e.clientWidth, innerWidth) })"
         ".map(e => e.tagName)"
@@ -29,7 +29,7 @@ async def overflows(browser: Browser) -> list[str]:
 
 @pytest.mark.parametrize("locale", ["en", "de", "ar"])
 async def test_pages_fit_and_forms_work(tmp_path: Path, locale: str) -> None:
-    async with wire(tmp_path, brand=LONG_BRAND) as readers, open_browser(tmp_path / "profile") as browser:
+    async with wire(tmp_path, brand=LONG_BRAND) as readers, open_page() as browser:
         mails = await readers.mails("e-1")
         await readers.gateway.upsert(pb.Contact(org_id=ORG, customer_id=MEMBER, locale=locale))
         unsubscribe, preferences = map(readers.local, links_of(mails["reminder"]))
@@ -37,14 +37,16 @@ async def test_pages_fit_and_forms_work(tmp_path: Path, locale: str) -> None:
         for width in (320, 1200):
             for page in (unsubscribe, preferences, unsubscribe[:-3]):
                 await browser.open(page, width=width)
-                assert await browser.ask("innerWidth") == width
+                assert await browser.evaluate("innerWidth") == width
                 assert await overflows(browser) == []
-                assert await browser.ask("getComputedStyle(document.querySelector('h1')).fontSize") == "24px"
-                assert await browser.ask("[...document.querySelectorAll('label input')].every(e => e.labels.length)")
+                assert await browser.evaluate("getComputedStyle(document.querySelector('h1')).fontSize") == "24px"
+                assert await browser.evaluate(
+                    "[...document.querySelectorAll('label input')].every(e => e.labels.length)"
+                )
 
         await browser.open(unsubscribe, width=320)
         await browser.press("button", loads=True)
-        assert await browser.ask("document.querySelectorAll('[role=status]').length") == 1
+        assert await browser.evaluate("document.querySelectorAll('[role=status]').length") == 1
         assert dict((await readers.contact()).consents) == {"reminders": False}
         assert await overflows(browser) == []
 
@@ -55,4 +57,4 @@ async def test_pages_fit_and_forms_work(tmp_path: Path, locale: str) -> None:
         assert dict((await readers.contact()).consents) == {"reminders": True, "offers": False}
         await browser.press("button[value=none]", loads=True)
         assert dict((await readers.contact()).consents) == {"reminders": False, "offers": False}
-        assert await browser.ask("document.querySelectorAll(':checked').length") == 0
+        assert await browser.evaluate("document.querySelectorAll(':checked').length") == 0
