@@ -140,7 +140,7 @@ class Publish:
             event_id = event.event_id = derive_event_id(event)
             content = wire_form(event)
         name, customer = identify(event)
-        trace = None if self._traces is None else self._traces.begin(event)
+        trace = None if self._traces is None else self._traces.begin(event, now=now)
         decision = decide(rulebook.rules, event, event_id=event_id, now=now)
         quiet = not decision.matches and not decision.failures
         if not quiet:

@@ -71,8 +71,11 @@ class PublishTraces:
         self._traces = traces
         self._dice = dice
 
-    def begin(self, event: Event) -> PublishTrace | None:
-        """Start an event's span, or return None when it is not traced: that is the caller's choice, else the dice's."""
+    def begin(self, event: Event, *, now: int) -> PublishTrace | None:
+        """Start an event's span, or return None when it is not traced: that is the caller's choice, else the dice's.
+
+        ``now``, epoch milliseconds, is when it came; its deliveries are due then, so no part of it begins earlier.
+        """
         parent = self._parent(event.trace_attributes)
         if not (self._dice() < self._traces.sample if parent is None else parent.trace_flags.sampled):
             return None
@@ -82,9 +85,9 @@ class PublishTraces:
             "tidings.event": event_name(event),
             **technical_attributes(event.trace_attributes),
         }
-        return PublishTrace(
-            self._traces, self._traces.start("publish", parent, kind=SpanKind.SERVER, attributes=attributes)
-        )
+        began = now * 1_000_000
+        span = self._traces.start("publish", parent, kind=SpanKind.SERVER, attributes=attributes, start_ns=began)
+        return PublishTrace(self._traces, span)
 
     async def record(
         self, store: Store, publications: Sequence[Publication], traced: Sequence[PublishTrace]
