@@ -1,6 +1,7 @@
 """The gateway as a whole: wiring, lifecycle, and the process around it."""
 
-from tidings.app.compose import Gateway, load_rulebook, open_gateway
+from tidings.app.compose import Gateway, open_gateway
+from tidings.app.core import load_rulebook
 from tidings.app.role import Role
 from tidings.app.serve import serve
 
