@@ -12,13 +12,13 @@ import pytest
 from store_kit import make_event, make_publication, make_publications
 from tidings.errors import InvalidConfiguration
 from tidings.store import Recorded, open_store
+from tidings.store.feed import Feed
+from tidings.store.moved import MovesSeen
 from tidings.store.sqlite import SqliteSettings
 from tidings.store.sqlite.driver import SQL, Connection, connect
-from tidings.store.sqlite.feed import Feed
 from tidings.store.sqlite.ids import EventIds, Identity, event_key
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.migrate import MIGRATIONS, migrate
-from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.recording import Recorder
 
 

@@ -4,12 +4,8 @@ from typing import Final
 
 import orjson
 
-from tidings.model import ENDED, State
 from tidings.store.port import DeliveryFilter
 from tidings.store.sqlite.driver import Value
-
-UNFINISHED: Final = frozenset(State) - ENDED
-FAILED: Final = ENDED - {State.DELIVERED}
 
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**63 - 1

@@ -11,18 +11,14 @@ from typing import Any, Final
 import orjson
 
 from tidings.model import ENDED, MOVES, Cause, Recipient, State
+from tidings.store.causes import BY_HAND, FAILED
+from tidings.store.moved import MovesSeen
 from tidings.store.port import CallOff, DeliveryChange, DeliveryFilter, Intervention
 from tidings.store.sqlite.digests import close_digests, drop_members, members_of
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of
-from tidings.store.sqlite.filters import FAILED, filter_values
-from tidings.store.sqlite.moved import MovesSeen
+from tidings.store.sqlite.filters import filter_values
 from tidings.store.sqlite.ordering import keep_order
 from tidings.store.sqlite.reservations import count_no_more
-
-_FROM: Final[Mapping[Cause, frozenset[State]]] = {
-    by: frozenset(state for state, cause in MOVES if cause is by) for by in (Cause.REQUEUED, Cause.CANCELLED)
-}
-"""By cause, the states that it moves a delivery from."""
 
 _MOST_HASTENED: Final = 1_000
 """How many one transaction makes due: few enough that others hardly wait for it."""
@@ -124,7 +120,7 @@ class Interventions:
         return [states.get(name) for name in names]
 
     def _by_filter(self, connection: Connection, wanted: DeliveryFilter, intervention: Intervention, limit: int) -> int:
-        states = _FROM[intervention.cause]
+        states = BY_HAND[intervention.cause]
         if wanted.states:
             states &= wanted.states
         if not states:
@@ -139,7 +135,9 @@ class Interventions:
     def _move(self, connection: Connection, found: Sequence[_Found], intervention: Intervention) -> int:
         """Move those that can, note it in ``found``, and say how many."""
         requeued = intervention.cause is Cause.REQUEUED
-        moved = [each for each in found if each.state in _FROM[intervention.cause] and (each.has_event or not requeued)]
+        moved = [
+            each for each in found if each.state in BY_HAND[intervention.cause] and (each.has_event or not requeued)
+        ]
         if not moved:
             return 0
         for each in moved:
@@ -161,12 +159,6 @@ class Interventions:
         if self._moves.followed:
             self._moves.saw([_change(each, intervention) for each in moved])
         return len(moved)
-
-
-def check_intervention(intervention: Intervention) -> None:
-    """Raise ValueError for a cause that is not somebody's hand."""
-    if intervention.cause not in _FROM:
-        raise ValueError(f"{intervention.cause} is no intervention; it must be one of {', '.join(sorted(_FROM))}")
 
 
 def _picking(wanted: DeliveryFilter, states: frozenset[State]) -> str:

@@ -6,24 +6,21 @@ from typing import Final
 
 import orjson
 
-from tidings.model import ENDED, MOVES, Attempt, Cause, Delivery, State
+from tidings.model import Attempt, Cause, Delivery, State
+from tidings.store.causes import ENDING, SETTLING, check_weights, settled_change
+from tidings.store.moved import MovesSeen
 from tidings.store.port import DeliveryChange, Leased, Settlement
 from tidings.store.sqlite.digests import reopen_digests, take_digests
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
 from tidings.store.sqlite.interventions import Interventions
-from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.ordering import keep_order
 from tidings.store.sqlite.queues import Queues
 from tidings.store.sqlite.reservations import count_no_more, count_sent
 from tidings.store.sqlite.rows import delivery_of
 
-_SETTLING: Final[Mapping[Cause, State]] = {
-    cause: to for (state, cause), to in MOVES.items() if state is State.SENDING and cause is not Cause.LEASED
-}
 _MOST_PLACES: Final = 65_536
 _MAY_GATHER: Final = frozenset({State.HELD.value, State.SENDING.value})
 """What a digest is in before a lease that closes it."""
-_ENDING: Final = frozenset(cause for cause, to in _SETTLING.items() if to in ENDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +34,7 @@ class LeaseRequest:
 
     def __post_init__(self) -> None:
         """Refuse a weight that would starve an organisation."""
-        if bad := {org_id: weight for org_id, weight in self.weights.items() if weight < 1}:
-            raise ValueError(f"weights of organisations must be at least 1, got {bad}")
+        check_weights(self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,33 +172,24 @@ class Leases:
         reopen_digests(connection, untried)
         _keep_count(connection, [settlement for settlement, _ in settled])
         released = keep_order(connection, [settlement.delivery_id for settlement, held in settled if held.in_lane])
-        if released or any(settlement.cause not in _ENDING for settlement, _ in settled):
+        if released or any(settlement.cause not in ENDING for settlement, _ in settled):
             self._moves.work_came()
         if self._moves.followed:
-            self._moves.saw([_settled(settlement, held) for settlement, held in settled])
+            self._moves.saw([settled_change(settlement, held.org_id) for settlement, held in settled])
         self._catch_up(connection, settled)
 
     def _catch_up(self, connection: Connection, settled: Sequence[tuple[Settlement, _Held]]) -> None:
         """Cancel what an event called off while it was in hand, unless it has ended."""
         for settlement, held in settled:
-            if held.called_off is not None and settlement.cause not in _ENDING:
+            if held.called_off is not None and settlement.cause not in ENDING:
                 name, now = settlement.delivery_id, settlement.settled_at
                 self._interventions.cancel(connection, name, held.called_off, now=now)
-
-
-def check_settlement(settlement: Settlement) -> None:
-    """Raise ValueError for a settlement that no state of the delivery would allow."""
-    to = _SETTLING.get(settlement.cause)
-    if to is None:
-        raise ValueError(f"{settlement.delivery_id}: {settlement.cause} is no move from {State.SENDING}; see MOVES")
-    if to not in ENDED and settlement.due_at is None:
-        raise ValueError(f"{settlement.delivery_id}: {settlement.cause} leads to {to} and needs a due_at")
 
 
 def _keep_count(connection: Connection, settled: Sequence[Settlement]) -> None:
     """Let limits count what was sent, and no longer what ended otherwise."""
     sent = [(each.delivery_id, each.settled_at) for each in settled if each.cause is Cause.ACCEPTED]
-    unsent = [each.delivery_id for each in settled if each.cause in _ENDING and each.cause is not Cause.ACCEPTED]
+    unsent = [each.delivery_id for each in settled if each.cause in ENDING and each.cause is not Cause.ACCEPTED]
     count_sent(connection, sent)
     count_no_more(connection, unsent)
 
@@ -219,24 +206,14 @@ def _holds(held: dict[str, _Held], name: str, fence: int) -> bool:
 
 def _move_row(settlement: Settlement, held: _Held) -> tuple[Value, ...]:
     """Return what a settlement changes, in the order of the statement's values."""
-    ended = settlement.cause in _ENDING
+    ended = settlement.cause in ENDING
     return (
         held.seq,
-        _SETTLING[settlement.cause].value,
+        SETTLING[settlement.cause].value,
         settlement.reason.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # a NUL would end SQLite's JSON text
         None if ended else settlement.due_at,
         held.attempts + (settlement.attempt is not None),
         settlement.settled_at if ended else None,
-    )
-
-
-def _settled(settlement: Settlement, held: _Held) -> DeliveryChange:
-    return DeliveryChange(
-        delivery_id=settlement.delivery_id,
-        org_id=held.org_id,
-        state=_SETTLING[settlement.cause],
-        reason=settlement.reason,
-        at=settlement.settled_at,
     )
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import orjson
 
+from tidings.store.fairness import Shares
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of
-from tidings.store.sqlite.fairness import Shares
 
 _WINDOW: Final = 32
 """How many organisations compete for the room of one lease; where more have something due, they take turns."""

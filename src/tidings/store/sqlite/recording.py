@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 import orjson
 
 from tidings.model import PlannedDelivery
+from tidings.store.moved import MovesSeen
 from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
 from tidings.store.sqlite.digests import gather
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
 from tidings.store.sqlite.ids import EventIds, Identity
 from tidings.store.sqlite.interventions import Interventions
-from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.ordering import keep_order
 
 _REUSED: Final = RecordResult(recorded=Recorded.REUSED)

@@ -9,6 +9,9 @@ from typing import Final
 
 from tidings.errors import Overloaded
 from tidings.model import Attempt, Contact, Delivery, Recipient, State, Suppression, SuppressionReason
+from tidings.store.causes import check_intervention, check_settlement
+from tidings.store.feed import Feed
+from tidings.store.moved import MovesSeen
 from tidings.store.paging import check_page_size, decode_customer, decode_place, decode_token
 from tidings.store.port import (
     Backlog,
@@ -42,13 +45,11 @@ from tidings.store.sqlite.digests import gathered
 from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
 from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, trouble
 from tidings.store.sqlite.erasure import Eraser, Stretch, erase_person, in_stretches, last_seqs, under_way
-from tidings.store.sqlite.feed import Feed
 from tidings.store.sqlite.ids import EventIds
-from tidings.store.sqlite.interventions import Hastening, Interventions, check_intervention
+from tidings.store.sqlite.interventions import Hastening, Interventions
 from tidings.store.sqlite.lane import Lane
-from tidings.store.sqlite.leases import LeaseRequest, Leases, RenewRequest, check_settlement
+from tidings.store.sqlite.leases import LeaseRequest, Leases, RenewRequest
 from tidings.store.sqlite.migrate import migrate
-from tidings.store.sqlite.moved import MovesSeen
 from tidings.store.sqlite.reading import Reader
 from tidings.store.sqlite.recording import Recorder
 from tidings.store.sqlite.reservations import reserve

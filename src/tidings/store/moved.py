@@ -1,13 +1,13 @@
-"""What a transaction of the writing lane did that others must hear of, once it is committed."""
+"""What a transaction of a writing lane did that others must hear of, once it is committed."""
 
 from collections.abc import Callable, Sequence
 
+from tidings.store.feed import Feed
 from tidings.store.port import DeliveryChange
-from tidings.store.sqlite.feed import Feed
 
 
 class MovesSeen:
-    """Gathers in the lane's thread; ``tell`` is called there, and must reach the event loop by itself."""
+    """Gathers where a lane works; ``tell`` is called there, and from a thread must reach the event loop by itself."""
 
     def __init__(self, feed: Feed, tell: Callable[[bool, Sequence[DeliveryChange]], None]) -> None:
         self._feed = feed
