@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
+from postgres_kit import open_in_shared_cluster
 from tidings.model import (
     Attempt,
     Cause,
@@ -25,8 +26,12 @@ T0: Final = 1_767_225_600_000
 STORES: Final[dict[str, Callable[[Path], AbstractAsyncContextManager[Store]]]] = {
     "sqlite-file": lambda folder: open_store(f"sqlite:///{folder / 'tidings.db'}"),
     "sqlite-memory": lambda _: open_store("sqlite://"),
+    "postgres": open_in_shared_cluster,
 }
 """Every implementation, by name: how to open an empty one that may use a folder."""
+
+LASTING: Final = sorted(set(STORES) - {"sqlite-memory"})
+"""Those that keep what they hold when they are closed."""
 
 
 def make_event(

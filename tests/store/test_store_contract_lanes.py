@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from store_kit import STORES, T0, by_hand, make_event, make_publication, settlement, state_of
+from store_kit import LASTING, STORES, T0, by_hand, make_event, make_publication, settlement, state_of
 from tidings.model import Cause, State
 from tidings.store import Backlog, DeliveryFilter, Leased, Store
 
@@ -168,12 +168,13 @@ async def test_a_lane_may_have_any_name(store: Store) -> None:
     assert await lease(store) == []
 
 
-async def test_order_outlasts_a_restart(tmp_path: Path) -> None:
-    async with STORES["sqlite-file"](tmp_path) as store:
+@pytest.mark.parametrize("kind", LASTING)
+async def test_order_outlasts_a_restart(kind: str, tmp_path: Path) -> None:
+    async with STORES[kind](tmp_path) as store:
         ids = await queue(store, "1", "2", "3")
         await lease(store)
     seen = []
-    async with STORES["sqlite-file"](tmp_path) as store:
+    async with STORES[kind](tmp_path) as store:
         while leased := await lease(store, now=T0 + 1_000):
             seen.append(names(leased))
             await store.settle([settlement(each, Cause.ACCEPTED) for each in leased])

@@ -7,9 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from store_kit import T0, lease_one, make_attempt, make_event, make_publication, make_publications, settlement, waiting
+from store_kit import (
+    LASTING,
+    STORES,
+    T0,
+    lease_one,
+    make_attempt,
+    make_event,
+    make_publication,
+    make_publications,
+    settlement,
+    waiting,
+)
 from tidings.model import ENDED, MOVES, Cause, State
-from tidings.store import Backlog, Leased, Store, open_store
+from tidings.store import Backlog, Leased, Store
 
 SETTLING = [(cause, to) for (state, cause), to in MOVES.items() if state is State.SENDING and cause is not Cause.LEASED]
 
@@ -93,10 +104,10 @@ async def test_a_settlement_moves_by_the_table(store: Store, cause: Cause, to: S
     assert await store.next_due() == due_at
 
 
-async def test_a_settlement_counts_in_whichever_process_it_is_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", LASTING)
+async def test_a_settlement_counts_in_whichever_process_it_is_made(kind: str, tmp_path: Path) -> None:
     """What one store remembers of its leases is a shortcut, not what decides."""
-    url = f"sqlite:///{tmp_path / 'tidings.db'}"
-    async with open_store(url) as one, open_store(url) as other:
+    async with STORES[kind](tmp_path) as one, STORES[kind](tmp_path) as other:
         await one.record(make_publications(3))
         first, second, third = await one.lease(now=T0 + 10, until=T0 + 60_000, limit=3)
         mixed = [settlement(each, Cause.ACCEPTED) for each in (second, third)]

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from store_kit import STORES, T0, by_hand, lease_one, make_event, make_publication, make_publications, settlement
+from store_kit import (
+    LASTING,
+    STORES,
+    T0,
+    by_hand,
+    lease_one,
+    make_event,
+    make_publication,
+    make_publications,
+    settlement,
+)
 from tidings.model import Cause
 from tidings.store import Claim, Leased, Limit, Retention, Store
 
@@ -139,7 +149,7 @@ async def test_old_ones_are_purged_and_those_under_way_stay(store: Store) -> Non
     assert await store.reserve(claim("d-4", replace(ONE_A_DAY, key="other"))) == (T0 + DAY,)
 
 
-@pytest.mark.parametrize("name", ["sqlite-file"])
+@pytest.mark.parametrize("name", LASTING)
 async def test_counts_survive_a_restart(name: str, tmp_path: Path) -> None:
     async with STORES[name](tmp_path) as store:
         await store.record([make_publication(make_event())])

@@ -4,10 +4,12 @@ from contextlib import AbstractAsyncContextManager
 
 from tidings.errors import InvalidConfiguration
 from tidings.store.port import Store
+from tidings.store.postgres import open_postgres, read_url
 from tidings.store.sqlite import open_sqlite
 
 _SUPPORTED = (
-    "sqlite:///relative/path, sqlite:////absolute/path, or sqlite:// for one in memory that ends with the process"
+    "sqlite:///relative/path, sqlite:////absolute/path, sqlite:// for one in memory that ends with the process, "
+    "or postgresql://user@host/database"
 )
 
 
@@ -18,6 +20,8 @@ def open_store(url: str) -> AbstractAsyncContextManager[Store]:
     database that cannot be used as configured, and StoreUnavailable for one that cannot serve just now.
     """
     scheme, separator, rest = url.partition("://")
+    if separator and scheme in ("postgresql", "postgres"):
+        return open_postgres(*read_url(url))
     if scheme != "sqlite" or not separator:
         raise InvalidConfiguration(f"store: {_shown(url)!r} names no store that is supported; write {_SUPPORTED}")
     return open_sqlite(_sqlite_path(rest, url))

@@ -1,0 +1,98 @@
+"""The directory of customers. What is made unknown is kept as an empty text or a null, and read as nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from tidings.model import Contact
+from tidings.store.paging import encode_customer
+from tidings.store.port import ContactPage
+from tidings.store.postgres.driver import Connection, Row, escaped, plain
+
+_FIRST, _LAST = -(2**63), 2**63 - 1
+
+
+async def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Contact]]) -> list[None]:
+    """Add or change the contacts of several calls, one after the other."""
+    for contacts in _rounds([each for request in requests for each in request]):
+        await connection.change(
+            "upsert_contacts",
+            {
+                "org_ids": [each.org_id for each in contacts],
+                "customer_ids": [each.customer_id for each in contacts],
+                "emails": [each.email for each in contacts],
+                "names": [each.name for each in contacts],
+                "locales": [each.locale for each in contacts],
+                "time_zones": [each.time_zone for each in contacts],
+                "consents": [_json(each.consents) for each in contacts],
+                "attributes": [_json(_patch(each.attributes)) for each in contacts],
+            },
+        )
+    return [None] * len(requests)
+
+
+async def contacts_named(connection: Connection, names: Sequence[tuple[int, str]]) -> list[Contact | None]:
+    """Return contacts by organisation and customer id."""
+    rows = [await connection.row("get_contact", {"org_id": org_id, "customer_id": name}) for org_id, name in names]
+    return [None if row is None else _read(row) for row in rows]
+
+
+async def contact_pages(
+    connection: Connection, requests: Sequence[tuple[int | None, int, tuple[int, str] | None]]
+) -> list[ContactPage]:
+    """Return pages by organisation, page size and where the page before ended."""
+    return [await _page(connection, *request) for request in requests]
+
+
+def _rounds(contacts: Sequence[Contact]) -> Iterator[list[Contact]]:
+    """Split contacts so that no customer is in a round twice, and each one's come in order."""
+    rounds: list[dict[tuple[int, str], Contact]] = []
+    met: dict[tuple[int, str], int] = {}
+    for each in contacts:
+        identity = (each.org_id, each.customer_id)
+        number = met[identity] = met.get(identity, -1) + 1
+        if number == len(rounds):
+            rounds.append({})
+        rounds[number][identity] = each
+    return (list(each.values()) for each in rounds)
+
+
+async def _page(connection: Connection, org_id: int | None, size: int, after: tuple[int, str] | None) -> ContactPage:
+    first, last = (_FIRST, _LAST) if org_id is None else (org_id, org_id)
+    last_org_id, last_customer_id = (first, "") if after is None else after
+    values = {"org_id": last_org_id, "customer_id": last_customer_id, "last_org_id": last, "limit": size + 1}
+    rows = await connection.rows("list_contacts", values)
+    contacts = tuple(_read(row) for row in rows[:size])
+    end = contacts[-1] if len(rows) > size else None
+    token = "" if end is None else encode_customer(end.org_id, end.customer_id, (Contact, org_id))
+    return ContactPage(contacts=contacts, next_token=token)
+
+
+def _patch(attributes: Mapping[str, str]) -> dict[str, str | None]:
+    return {name: escaped(value) or None for name, value in attributes.items()}
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return orjson.dumps({escaped(name): value for name, value in values.items()}).decode()
+
+
+def _read(row: Row) -> Contact:
+    return Contact(
+        org_id=row["org_id"],
+        customer_id=row["customer_id"],
+        email=row["email"] or None,
+        name=row["name"] or None,
+        locale=row["locale"] or None,
+        time_zone=row["time_zone"] or None,
+        consents=_loaded(row["consents"]),
+        attributes=_loaded(row["attributes"]),
+    )
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    return {
+        plain(name): plain(value) if isinstance(value, str) else value
+        for name, value in orjson.loads(text).items()
+        if value is not None
+    }

@@ -1,0 +1,39 @@
+-- insert_events
+-- Store events that are not there yet, with numbers in the order given; whoever stores the same ones waits his turn.
+WITH numbered AS MATERIALIZED (
+    SELECT nextval('event_seq') AS seq, given.*
+    FROM unnest(
+        :org_ids::bigint[], :event_ids::text[], :names::text[], :received::bigint[], :revisions::text[],
+        :contents::bytea[], :digests::bytea[], :customer_ids::text[], :rules::text[]
+    ) WITH ORDINALITY AS given (
+        org_id, event_id, name, received_at, revision, content, digest, customer_id, rules, place
+    )
+    ORDER BY place
+)
+INSERT INTO event (seq, org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules)
+SELECT
+    seq, org_id, event_id, name, received_at, revision, content, digest, customer_id, rules
+FROM numbered
+ORDER BY org_id, event_id
+ON CONFLICT (org_id, event_id) DO NOTHING
+RETURNING org_id, event_id, seq;
+
+-- decided_events
+-- What was decided for events, by identity.
+SELECT org_id, event_id, digest, matched_rules, ARRAY(
+    SELECT id FROM delivery WHERE delivery.event_id = event.event_id AND delivery.org_id = event.org_id ORDER BY seq
+) AS delivery_ids
+FROM unnest(:org_ids::bigint[], :event_ids::text[]) AS wanted (org_id, event_id) JOIN event USING (org_id, event_id);
+
+-- get_event
+-- One event.
+SELECT org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules
+FROM event WHERE org_id = :org_id AND event_id = :event_id;
+
+-- list_events
+-- A page of events, newest first.
+SELECT seq, org_id, event_id, name, received_at, revision, customer_id, matched_rules FROM event
+WHERE seq < :before
+    AND (:org_id::bigint IS NULL OR org_id = :org_id)
+    AND (:name::text IS NULL OR name = :name)
+ORDER BY seq DESC LIMIT :limit;

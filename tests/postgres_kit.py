@@ -1,0 +1,158 @@
+"""A PostgreSQL of the tests' own: a private folder, a Unix socket in it, and nothing on the network.
+
+One cluster serves a test process; every test has a database of its own in it. A cluster whose faults are tested is
+a test's own, and keeps what it commits through a crash.
+"""
+
+import atexit
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+import pytest
+
+from tidings.store import Store, open_store
+
+_USER = "nobody"
+"""Who runs the server when the tests run as root, whom PostgreSQL refuses."""
+
+
+def _programs() -> Path | None:
+    """Return the folder of PostgreSQL's server programs; Debian does not put them on the PATH."""
+    found = shutil.which("initdb")
+    places = [Path(found).resolve().parent] if found else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((each for each in places if (each / "postgres").exists() and (each / "initdb").exists()), None)
+
+
+PROGRAMS = _programs()
+
+needs_postgres = pytest.mark.skipif(PROGRAMS is None, reason="PostgreSQL's server programs are not on this machine")
+
+
+class Cluster:
+    """A server that can be stopped and started; databases in it by name."""
+
+    def __init__(self, folder: Path, *, durable: bool) -> None:
+        self.folder = folder
+        self._durable = durable
+        self._server: subprocess.Popen[bytes] | None = None
+        if os.getuid() == 0:
+            shutil.chown(folder, _USER)
+        self._run("initdb", "-U", "tidings", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+
+    def url(self, database: str, **options: str) -> str:
+        query = "".join(f"&{name}={quote(value)}" for name, value in options.items())
+        return f"postgresql://tidings@/{database}?host={quote(str(self.folder))}{query}"
+
+    def start(self, **settings: str) -> None:
+        """Start the server; return when it answers."""
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.folder),
+            "shared_buffers": "16MB",
+            "max_connections": "60",
+            "log_min_messages": "fatal",
+            "fsync": "on" if self._durable else "off",
+            "full_page_writes": "on" if self._durable else "off",
+        } | settings
+        arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
+        self._server = subprocess.Popen(self._command("postgres", *arguments), stderr=subprocess.DEVNULL)
+        for _ in range(300):
+            if self._answers():
+                return
+            assert self._server.poll() is None, "PostgreSQL has ended"
+            time.sleep(0.05)
+        raise AssertionError("PostgreSQL does not answer")
+
+    @property
+    def pid(self) -> int:
+        assert self._server is not None
+        return self._server.pid
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Stop the server: in order, or as a crash would."""
+        if self._server is not None:
+            self._run("pg_ctl", "stop", "-m", "immediate" if at_once else "fast", "-w")
+            self._server.wait(timeout=30)
+            self._server = None
+
+    def _answers(self) -> bool:
+        ready = self._command("pg_isready", "-h", str(self.folder), "-q", data=False)
+        return subprocess.run(ready, check=False).returncode == 0
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(self._command(program, *arguments), check=True, stdout=subprocess.DEVNULL)
+
+    def _command(self, program: str, *arguments: str, data: bool = True) -> list[str]:
+        assert PROGRAMS is not None
+        as_nobody = ["setpriv", f"--reuid={_USER}", f"--regid={_group()}", "--clear-groups", "--pdeathsig=INT"]
+        command = [str(PROGRAMS / program), *(["-D", str(self.folder / "data")] if data else []), *arguments]
+        return [*as_nobody, *command] if os.getuid() == 0 else command
+
+
+def _group() -> str:
+    import grp
+    import pwd
+
+    return grp.getgrgid(pwd.getpwnam(_USER).pw_gid).gr_name
+
+
+@contextmanager
+def a_cluster(*, durable: bool) -> Iterator[Cluster]:
+    """A server that is started, for the length of a test."""
+    with tempfile.TemporaryDirectory(prefix="tidings-pg-") as folder:  # a socket's path must be short
+        cluster = Cluster(Path(folder), durable=durable)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop(at_once=True)
+
+
+@functools.cache
+def shared_cluster() -> Cluster:
+    """The server of this test process; it ends with it."""
+    if PROGRAMS is None:
+        pytest.skip("PostgreSQL's server programs are not on this machine")
+    running = a_cluster(durable=False)
+    cluster = running.__enter__()
+    atexit.register(running.__exit__, None, None, None)
+    return cluster
+
+
+_KEPT = 8
+"""How many databases of tests are kept, for one is a few megabytes; a test opens its own again at once or never."""
+_databases: list[str] = []
+
+
+async def database_url(cluster: Cluster, folder: Path, **options: str) -> str:
+    """Return the URL of the database that belongs to a test's folder, made if it is not there."""
+    name = "t" + hashlib.sha256(str(folder).encode()).hexdigest()[:20]
+    if name not in _databases:
+        _databases.append(name)
+        connection = await asyncpg.connect(cluster.url("postgres"))
+        try:
+            for old in _databases[:-_KEPT]:
+                await connection.execute(f"DROP DATABASE IF EXISTS {old} WITH (FORCE)")
+            await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+        del _databases[:-_KEPT]
+    return cluster.url(name, **options)
+
+
+@asynccontextmanager
+async def open_in_shared_cluster(folder: Path) -> AsyncIterator[Store]:
+    """Open the store that belongs to a test's folder."""
+    async with open_store(await database_url(shared_cluster(), folder)) as store:
+        yield store
