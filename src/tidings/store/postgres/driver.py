@@ -84,6 +84,7 @@ _MEANING: Final[Mapping[str, str]] = {
     "28": "it refuses our name or password",
     "3D": "there is no such database",
     "40": "others were in the way again and again",
+    "55000": "it takes no connections just now",
     "53": "it is out of disk, memory or connections",
     "55P03": "another transaction holds a lock",
     "57": "it is starting, stopping, or has ended the statement",
@@ -103,12 +104,12 @@ def trouble(error: BaseException) -> StoreUnavailable | None:
     """Say what a driver's error means for the caller, or None when it is a fault of ours."""
     if isinstance(error, StoreUnavailable):
         return error
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return _unavailable(_MEANING["25006"], error)
     if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return _unavailable("it cannot be reached", error)
     state = getattr(error, "sqlstate", None) or ""
     meaning = _MEANING.get(state) or _MEANING.get(state[:2])
-    if meaning is None and isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        meaning = _MEANING["25006"]
     return None if meaning is None else _unavailable(meaning, error)
 
 
