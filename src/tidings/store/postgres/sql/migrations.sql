@@ -3,8 +3,10 @@
 SELECT pg_advisory_xact_lock(29805, 3);
 
 -- migrations_table
--- Whether there is a table of versions.
-SELECT to_regclass('tidings_migration') IS NOT NULL AS there;
+-- Whether there is a table of versions. Looked up in a table: what the server remembers of names may be from before the lock.
+SELECT EXISTS (
+    SELECT 1 FROM pg_class WHERE relname = 'tidings_migration' AND pg_table_is_visible(oid)
+) AS there;
 
 -- make_migrations_table
 -- Make the table of versions.
