@@ -26,6 +26,7 @@ INTERNAL_ON_PURPOSE = {
     "ClientClosed": "the client's own",
     "ComposeFailed": "a delivery's fault, settled by dispatch",
     "ConversionError": "shown with its fields, as an InvalidEvent",
+    "CopyDiffers": "the command line's, copying a store",
     "GatewayUnreachable": "the client's own",
     "InvalidConfiguration": "ends the start",
     "InvalidKeyFile": "ends the start, or is logged",

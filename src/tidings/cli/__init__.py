@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "bounces": "bounces:bounces",
     "config": "config:config",
     "ready": "ready:ready",
+    "store": "store:store",
 }
 """Where each command is: the module in this package, and the function or the group of commands in it."""
 

@@ -4,6 +4,7 @@
 and nothing else: no SQL and no driver's name leaves this package.
 """
 
+from tidings.store.copying import Copied, CopyDiffers, copy_store
 from tidings.store.opening import open_store
 from tidings.store.port import (
     Backlog,
@@ -36,12 +37,15 @@ from tidings.store.port import (
     SuppressionFilter,
     SuppressionPage,
 )
+from tidings.store.versions import Version, bring_up_to_date, version_of_store
 
 __all__ = [
     "Backlog",
     "CallOff",
     "Claim",
     "ContactPage",
+    "Copied",
+    "CopyDiffers",
     "DeliveryChange",
     "DeliveryFilter",
     "DeliveryPage",
@@ -67,5 +71,9 @@ __all__ = [
     "StoredEvent",
     "SuppressionFilter",
     "SuppressionPage",
+    "Version",
+    "bring_up_to_date",
+    "copy_store",
     "open_store",
+    "version_of_store",
 ]

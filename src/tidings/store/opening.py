@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 
 from tidings.errors import InvalidConfiguration
 from tidings.store.port import Store
-from tidings.store.postgres import open_postgres, read_url
+from tidings.store.postgres import PostgresSettings, open_postgres, read_url
 from tidings.store.sqlite import open_sqlite
 
 _SUPPORTED = (
@@ -19,16 +19,29 @@ def open_store(url: str) -> AbstractAsyncContextManager[Store]:
     Raises InvalidConfiguration for a URL that names no store. Entering raises InvalidConfiguration for a
     database that cannot be used as configured, and StoreUnavailable for one that cannot serve just now.
     """
+    if is_postgres(url):
+        return open_postgres(*postgres_url(url))
+    return open_sqlite(sqlite_path(url))
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a URL names a PostgreSQL database."""
+    scheme, separator, _ = url.partition("://")
+    return bool(separator) and scheme in ("postgresql", "postgres")
+
+
+def postgres_url(url: str) -> tuple[str, PostgresSettings]:
+    """Return what the driver reads of a URL, and what is ours; raise InvalidConfiguration for another kind."""
+    if not is_postgres(url):
+        raise InvalidConfiguration(f"store: {_shown(url)!r} names no PostgreSQL; write postgresql://user@host/database")
+    return read_url(url)
+
+
+def sqlite_path(url: str) -> str | None:
+    """Return the path after the third slash, or None for a database in memory; raise InvalidConfiguration."""
     scheme, separator, rest = url.partition("://")
-    if separator and scheme in ("postgresql", "postgres"):
-        return open_postgres(*read_url(url))
     if scheme != "sqlite" or not separator:
         raise InvalidConfiguration(f"store: {_shown(url)!r} names no store that is supported; write {_SUPPORTED}")
-    return open_sqlite(_sqlite_path(rest, url))
-
-
-def _sqlite_path(rest: str, url: str) -> str | None:
-    """Return the path after the third slash, or None for a database in memory."""
     if rest in ("", "/:memory:"):
         return None
     path = rest.removeprefix("/")

@@ -6,7 +6,7 @@ limits of time are set by the transaction, and locks end with it.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -181,6 +181,21 @@ class Connection:
     async def script(self, text: str) -> None:
         """Run statements without parameters."""
         await self._raw.execute(text)
+
+    async def has_rows(self, table: str) -> bool:
+        """Whether there is a row in a table."""
+        found: bool = await self._raw.fetchval(f'SELECT EXISTS (SELECT 1 FROM "{table}")')  # noqa: S608 (a table of ours)
+        return found
+
+    async def copy_rows(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows in bulk, their texts ``escaped`` already."""
+        await self._raw.copy_records_to_table(table, columns=columns, records=rows)
+
+    async def all_rows(self, table: str, columns: Sequence[str]) -> AsyncIterator[tuple[Any, ...]]:
+        """Read a table from end to end inside the transaction that is open."""
+        names = ", ".join(f'"{each}"' for each in columns)
+        async for row in self._raw.cursor(f'SELECT {names} FROM "{table}"', prefetch=5_000):  # noqa: S608 (names of ours)
+            yield tuple(row)
 
     async def listen(self, channel: str, heard: Callable[[str], None], lost: Callable[[], None]) -> None:
         """Call ``heard`` with the payload of what is told on a channel, and ``lost`` when nothing can be any more."""
