@@ -9,6 +9,7 @@ import functools
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +20,7 @@ from urllib.parse import quote
 
 import asyncpg
 import pytest
+import trustme
 
 from tidings.store import Store, open_store
 
@@ -58,6 +60,7 @@ class Cluster:
         """Start the server; return when it answers."""
         options = {
             "listen_addresses": "",
+            "port": "5432",
             "unix_socket_directories": str(self.folder),
             "shared_buffers": "16MB",
             "max_connections": "60",
@@ -66,6 +69,7 @@ class Cluster:
             "full_page_writes": "on" if self._durable else "off",
         } | settings
         arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
+        self._port = options["port"]
         self._server = subprocess.Popen(self._command("postgres", *arguments), stderr=subprocess.DEVNULL)
         for _ in range(300):
             if self._answers():
@@ -73,6 +77,14 @@ class Cluster:
             assert self._server.poll() is None, "PostgreSQL has ended"
             time.sleep(0.05)
         raise AssertionError("PostgreSQL does not answer")
+
+    def own(self, name: str, certificate: trustme.LeafCert) -> None:
+        """Put a certificate with its key where only the server can read it."""
+        path = self.folder / name
+        certificate.private_key_and_cert_chain_pem.write_to_path(str(path))
+        path.chmod(0o600)
+        if os.getuid() == 0:
+            shutil.chown(path, _USER)
 
     @property
     def pid(self) -> int:
@@ -87,7 +99,7 @@ class Cluster:
             self._server = None
 
     def _answers(self) -> bool:
-        ready = self._command("pg_isready", "-h", str(self.folder), "-q", data=False)
+        ready = self._command("pg_isready", "-h", str(self.folder), "-p", self._port, "-q", data=False)
         return subprocess.run(ready, check=False).returncode == 0
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -98,6 +110,14 @@ class Cluster:
         as_nobody = ["setpriv", f"--reuid={_USER}", f"--regid={_group()}", "--clear-groups", "--pdeathsig=INT"]
         command = [str(PROGRAMS / program), *(["-D", str(self.folder / "data")] if data else []), *arguments]
         return [*as_nobody, *command] if os.getuid() == 0 else command
+
+
+def free_port() -> int:
+    """Return a port of this machine's that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def _group() -> str:

@@ -239,7 +239,9 @@ async def connect(url: str, settings: PostgresSettings) -> Connection:
                 max_cached_statement_lifetime=0,
                 target_session_attrs="read-write",
             )
-        except (ValueError, asyncpg.ClientConfigurationError) as error:
+        except OSError:  # one whose certificate is wrong is a ValueError as well
+            raise
+        except ValueError as error:
             raise InvalidConfiguration(f"store: the URL cannot be used: {error}") from error
         try:
             await _configure(raw)
