@@ -10,12 +10,12 @@ import pytest
 
 from store_kit import T0, make_event, make_publication, make_publications
 from tidings.store import Recorded, open_store
-from tidings.store.sqlite.driver import SqliteSettings, connect
 from tidings.store.feed import Feed
+from tidings.store.moved import MovesSeen
+from tidings.store.sqlite.driver import SqliteSettings, connect
 from tidings.store.sqlite.ids import EventIds, event_key
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.migrate import migrate
-from tidings.store.moved import MovesSeen
 from tidings.store.sqlite.recording import Recorder
 
 RUN = 16

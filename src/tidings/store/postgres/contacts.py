@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from tidings.model import Contact
+from tidings.model import ConsentMark, ConsentSource, Contact
 from tidings.store.paging import encode_customer
 from tidings.store.port import ContactPage
 from tidings.store.postgres.driver import Connection, Row, escaped, plain
@@ -27,6 +27,7 @@ async def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Co
                 "time_zones": [each.time_zone for each in contacts],
                 "consents": [_json(each.consents) for each in contacts],
                 "attributes": [_json(_patch(each.attributes)) for each in contacts],
+                "consent_marks": [_json(_marks(each)) for each in contacts],
             },
         )
     return [None] * len(requests)
@@ -69,6 +70,12 @@ async def _page(connection: Connection, org_id: int | None, size: int, after: tu
     return ContactPage(contacts=contacts, next_token=token)
 
 
+def _marks(contact: Contact) -> dict[str, Any]:
+    """Return the marks of the consents it names; what one without a mark came from before is forgotten."""
+    marks = {category: contact.consent_marks.get(category) for category in contact.consents}
+    return {category: mark and [mark.source, mark.at] for category, mark in marks.items()}
+
+
 def _patch(attributes: Mapping[str, str]) -> dict[str, str | None]:
     return {name: escaped(value) or None for name, value in attributes.items()}
 
@@ -87,6 +94,10 @@ def _read(row: Row) -> Contact:
         time_zone=row["time_zone"] or None,
         consents=_loaded(row["consents"]),
         attributes=_loaded(row["attributes"]),
+        consent_marks={
+            category: ConsentMark(source=ConsentSource(source), at=at)
+            for category, (source, at) in _loaded(row["consent_marks"]).items()
+        },
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tidings.model import Cause, Recipient, RecipientKind, State, address_key
 from tidings.store.port import Erasure, Intervention, Person
+from tidings.store.postgres.digests import members_of
 from tidings.store.postgres.driver import Connection
 from tidings.store.postgres.interventions import Interventions
 
@@ -39,6 +40,18 @@ class Eraser:
         """Cancel what waits, and scrub all that has ended with its attempts."""
         return [await self._deliveries(connection, each) for each in requests]
 
+    async def events(self, connection: Connection, requests: Sequence[Stretch]) -> list[Erasure]:
+        """Scrub a person's events; they leave the digests that have gathered them."""
+        return [await self._events(connection, each) for each in requests]
+
+    async def _events(self, connection: Connection, stretch: Stretch) -> Erasure:
+        values = _values(stretch)
+        members = await members_of(connection, "members_of_person", values)
+        off = Intervention(cause=Cause.CANCELLED, reason=_REASON, now=stretch.now)
+        cancelled = await self._interventions.leave_digests(connection, members, off)
+        scrubbed = await connection.change("scrub_events", values)
+        return Erasure(events=scrubbed, deliveries=cancelled, cancelled=cancelled)
+
     async def _deliveries(self, connection: Connection, stretch: Stretch) -> Erasure:
         values = _values(stretch)
         waiting = [row["id"] for row in await connection.rows("persons_unfinished", values)]
@@ -62,11 +75,6 @@ async def under_way(connection: Connection, persons: Sequence[Person]) -> list[i
     """Return how many deliveries of persons are in workers' hands."""
     rows = [await connection.row("persons_under_way", _values_of(each)) for each in persons]
     return [0 if row is None else row["count"] for row in rows]
-
-
-async def erase_events(connection: Connection, requests: Sequence[Stretch]) -> list[Erasure]:
-    """Scrub a person's events."""
-    return [Erasure(events=await connection.change("scrub_events", _values(each))) for each in requests]
 
 
 async def erase_person(connection: Connection, persons: Sequence[Person]) -> list[Erasure]:

@@ -12,6 +12,7 @@ from tidings.model import ENDED, MOVES, Cause, Recipient, State
 from tidings.store.causes import BY_HAND, FAILED
 from tidings.store.moved import MovesSeen
 from tidings.store.port import CallOff, DeliveryChange, DeliveryFilter, Intervention
+from tidings.store.postgres.digests import close_digests, drop_members, members_of
 from tidings.store.postgres.driver import Connection
 from tidings.store.postgres.filters import filter_values
 from tidings.store.postgres.ordering import keep_order, lock_lanes_of
@@ -82,11 +83,24 @@ class Interventions:
         """Cancel what an event calls off, of what was decided for events before its own seq."""
         values = {"org_id": org_id, "customer_id": call_off.customer_id, "rule_id": call_off.rule_id, "before": before}
         names = [row["id"] for row in await connection.rows("deliveries_to_call_off", values)]
-        found = await _keep(connection, names)
+        off = Intervention(cause=Cause.CANCELLED, reason=call_off.reason, now=now)
+        await self._cancel(connection, await _keep(connection, names), off)
+        await self.leave_digests(connection, await members_of(connection, "members_to_call_off", values), off)
+
+    async def leave_digests(self, connection: Connection, members: Sequence[tuple[int, int]], off: Intervention) -> int:
+        """Let events, as digest and event by number, leave; how many digests were cancelled, having nothing left."""
+        touched = await drop_members(connection, members)
+        if not touched:
+            return 0
+        names = [row["id"] for row in await connection.rows("empty_digests", {"seqs": touched})]
+        return await self._cancel(connection, await _keep(connection, names), off)
+
+    async def _cancel(self, connection: Connection, found: Sequence[_Found], off: Intervention) -> int:
+        """Cancel what waits, and note it of what is in hand; how many were cancelled."""
         if in_hand := [each.seq for each in found if each.state is State.SENDING]:
-            await connection.change("note_call_off", {"seqs": in_hand, "reason": call_off.reason})
+            await connection.change("note_call_off", {"seqs": in_hand, "reason": off.reason})
         waiting = [each for each in found if each.state not in ENDED]  # what has ended meanwhile is not called off
-        await self._move(connection, waiting, Intervention(cause=Cause.CANCELLED, reason=call_off.reason, now=now))
+        return await self._move(connection, waiting, off)
 
     async def cancel(self, connection: Connection, name: str, reason: str, *, now: int) -> None:
         """Cancel one delivery, where its state allows."""
@@ -128,6 +142,7 @@ class Interventions:
             each.state = MOVES[each.state, intervention.cause]
         state = moved[0].state  # each of the two causes leads to one state, wherever from
         await connection.change("move_deliveries", _move_values(moved, state, intervention))
+        await close_digests(connection, [each.seq for each in moved])
         if state in ENDED:
             await count_no_more(connection, [each.id for each in moved])
         if await keep_order(connection, [each.id for each in moved if each.in_lane]) or state not in ENDED:

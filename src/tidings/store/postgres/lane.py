@@ -7,6 +7,7 @@ the next batch connects anew.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class _Call:
     request: Any
     weight: int
     future: asyncio.Future[Any]
+    only_if_awaited: bool
 
 
 class Lane:
@@ -76,6 +78,10 @@ class Lane:
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], settings: LaneSettings, witness: Witness) -> None:
         self.waiting = 0
+        self._began: float | None = None
+        """When the transaction under way began; None while there is none."""
+        self._took = 0.0
+        """How long the last one took, seconds."""
         self.transactions = 0
         """How many transactions were committed: with group commit, far fewer than calls."""
         self._connect = connect
@@ -96,17 +102,33 @@ class Lane:
         self._called.set()
         await self._task
 
+    def expected_wait(self) -> float:
+        """Say how long a call made now would wait, seconds, going by the transaction under way and the one before."""
+        if not self.waiting:
+            return 0.0
+        under_way = 0.0 if self._began is None else time.monotonic() - self._began
+        return max(under_way, self._took) * (1 + self.waiting // self._settings.batch_limit)
+
     async def run(
-        self, work: Callable[[Connection, Sequence[Q]], Awaitable[Sequence[R]]], request: Q, *, weight: int = 1
+        self,
+        work: Callable[[Connection, Sequence[Q]], Awaitable[Sequence[R]]],
+        request: Q,
+        *,
+        weight: int = 1,
+        only_if_awaited: bool = False,
     ) -> R:
-        """Return the answer of ``work`` to ``request`` once it is committed."""
+        """Return the answer of ``work`` to ``request`` once it is committed.
+
+        With ``only_if_awaited`` it is left undone when the caller has given up before its transaction began.
+        """
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        call = _Call(work=work, request=request, weight=weight, future=asyncio.get_running_loop().create_future())
+        future = asyncio.get_running_loop().create_future()
+        call = _Call(work=work, request=request, weight=weight, future=future, only_if_awaited=only_if_awaited)
         self.waiting += weight
         self._queue.append(call)
         self._called.set()
-        answer: R = await call.future
+        answer: R = await future
         return answer
 
     async def _work_off(self) -> None:
@@ -115,7 +137,9 @@ class Lane:
                 self._called.clear()
                 await self._called.wait()
                 continue
+            self._began = began = time.monotonic()
             await self._perform(self._collect())
+            self._began, self._took = None, time.monotonic() - began
         if self._connection is not None:
             await self._connection.close()
 
@@ -156,8 +180,9 @@ class Lane:
         try:
             async with asyncio.timeout(self._settings.timeout):
                 connection = await self._connected()
+                groups = _by_work(batch)  # only now: connecting can take long
                 await connection.begin(read_only=self._settings.read_only)
-                for work, calls in _by_work(batch).items():
+                for work, calls in groups.items():
                     given = await work(connection, [call.request for call in calls])
                     answers.update((id(call), answer) for call, answer in zip(calls, given, strict=True))
                 await connection.commit()
@@ -166,7 +191,7 @@ class Lane:
             raise
         self.transactions += 1
         self._witness.committed()
-        return [answers[id(call)] for call in batch]
+        return [answers.get(id(call)) for call in batch]
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -204,7 +229,9 @@ class Lane:
 
 
 def _by_work(batch: Sequence[_Call]) -> dict[Work, list[_Call]]:
+    """Group calls, but for those that are to be left undone because nobody waits for them any more."""
     groups: dict[Work, list[_Call]] = {}
     for call in batch:
-        groups.setdefault(call.work, []).append(call)
+        if not (call.only_if_awaited and call.future.done()):
+            groups.setdefault(call.work, []).append(call)
     return groups

@@ -8,6 +8,7 @@ from tidings.model import Cause, Delivery
 from tidings.store.causes import ENDING, SETTLING, check_weights, settled_change
 from tidings.store.moved import MovesSeen
 from tidings.store.port import DeliveryChange, Leased, Settlement
+from tidings.store.postgres.digests import being_filled, reopen_digests, take_digests
 from tidings.store.postgres.driver import Connection, Row
 from tidings.store.postgres.interventions import Interventions
 from tidings.store.postgres.ordering import keep_order, lock_lanes_of
@@ -55,8 +56,11 @@ class HandingOut:
 
     async def _lease(self, connection: Connection, request: LeaseRequest) -> list[Leased]:
         seqs = await self._queues.take(connection, now=request.now, room=request.limit, weights=request.weights)
+        passed_over = await being_filled(connection, seqs) if seqs else set()
+        seqs = [seq for seq in seqs if seq not in passed_over]
         if not seqs:
             return []
+        await take_digests(connection, seqs)
         rows = await connection.rows("take_deliveries", {"seqs": seqs, "wake_at": _lapse(request.until)})
         by_seq = {row["seq"]: row for row in rows}
         leased = [_leased(by_seq[seq]) for seq in seqs]
@@ -104,6 +108,8 @@ class Settling:
         await connection.change("settle_deliveries", _move_columns(settled))
         if tried := [each for each in settled if each[0].attempt is not None]:
             await connection.change("insert_attempts", _attempt_columns(tried))
+        untried = [held["seq"] for each, held in settled if each.cause is Cause.HELD and each.attempt is None]
+        await reopen_digests(connection, untried)
         await _keep_count(connection, [settlement for settlement, _ in settled])
         in_lanes = [settlement.delivery_id for settlement, held in settled if held["in_lane"]]
         released = await keep_order(connection, in_lanes)
@@ -171,7 +177,7 @@ def _attempt_columns(tried: Sequence[_Settled]) -> dict[str, list[Any]]:
 
 
 def _leased(row: Row) -> Leased:
-    return Leased(delivery=delivery_of(row), fence=row["fence"], event=row["content"] or b"")
+    return Leased(delivery=delivery_of(row), fence=row["fence"], event=row["content"] or b"", trace=row["trace"] or "")
 
 
 def _taken(delivery: Delivery, now: int) -> DeliveryChange:

@@ -9,6 +9,7 @@ import orjson
 from tidings.model import PlannedDelivery
 from tidings.store.moved import MovesSeen
 from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
+from tidings.store.postgres.digests import gather, lock_digests
 from tidings.store.postgres.driver import Connection
 from tidings.store.postgres.interventions import Interventions
 from tidings.store.postgres.lane import TryAgain
@@ -47,31 +48,43 @@ class Recorder:
         first: dict[_Identity, Publication] = {}
         for each in publications:
             first.setdefault(_identity(each.event), each)
-        decided = await self._record(connection, first)
-        results = iter(_answers(publications, first, decided))
+        decided, joined = await self._record(connection, first)
+        results = iter(_answers(publications, first, decided, joined))
         return [[next(results) for _ in request] for request in requests]
 
     async def _record(
         self, connection: Connection, wanted: Mapping[_Identity, Publication]
-    ) -> dict[_Identity, _Decided]:
-        """Record what is new; what was decided for the rest."""
+    ) -> tuple[dict[_Identity, _Decided], dict[str, str]]:
+        """Record what is new; what was decided for the rest, and by planned delivery the digest that took its event."""
         planned = [(each.event.org_id, planned) for each in wanted.values() for planned in each.deliveries]
         await lock_lanes(connection, [(org_id, each.lane) for org_id, each in planned if each.lane is not None])
+        await lock_digests(connection, [(org_id, each.digest) for org_id, each in planned if each.digest is not None])
         seqs = await _insert_events(connection, [each.event for each in wanted.values()])
         new = {seqs[identity]: each for identity, each in wanted.items() if identity in seqs}
-        await self._add_deliveries(connection, new)
+        joined = await self._add_deliveries(connection, new)
         for seq, publication in new.items():
             await self._call_off(connection, seq, publication)
         await self._note_use(connection, {each.event.revision: seq for seq, each in new.items()})
-        return await _decided(connection, [identity for identity in wanted if identity not in seqs])
+        return await _decided(connection, [identity for identity in wanted if identity not in seqs]), joined
 
-    async def _add_deliveries(self, connection: Connection, new: Mapping[int, Publication]) -> None:
-        rows = [_delivery_row(seq, each.event, planned) for seq, each in new.items() for planned in each.deliveries]
+    async def _add_deliveries(self, connection: Connection, new: Mapping[int, Publication]) -> dict[str, str]:
+        """Store what goes by itself, gather the rest; by planned delivery the digest that took its event."""
+        planned = [(seq, each.event, planned) for seq, each in new.items() for planned in each.deliveries]
+        rows = [_delivery_row(*each) for each in planned if each[2].digest is None]
         if rows:
             await connection.change("insert_deliveries", _columns(_DELIVERY, rows))
-            in_lanes = [planned.id for each in new.values() for planned in each.deliveries if planned.lane is not None]
-            await keep_order(connection, in_lanes)
             self._moves.work_came()
+        joined = {each[2].id: await self._gather(connection, *each) for each in planned if each[2].digest is not None}
+        await keep_order(connection, [each.id for _, _, each in planned if each.lane is not None])
+        return joined
+
+    async def _gather(self, connection: Connection, seq: int, event: StoredEvent, planned: PlannedDelivery) -> str:
+        """Let an event join a digest at once, for the next one in this call may join the same; return which."""
+        columns = _columns(_DELIVERY, [_delivery_row(seq, event, planned)])
+        joined = await gather(connection, seq, event, planned, columns)
+        if joined.opened:
+            self._moves.work_came()
+        return joined.delivery_id
 
     async def _call_off(self, connection: Connection, seq: int, publication: Publication) -> None:
         """Cancel what an event calls off of what was recorded before it, in this call or earlier."""
@@ -95,6 +108,7 @@ def _answers(
     publications: Sequence[Publication],
     first: Mapping[_Identity, Publication],
     decided: Mapping[_Identity, _Decided],
+    joined: Mapping[str, str],
 ) -> Iterator[RecordResult]:
     met: set[_Identity] = set()
     for each in publications:
@@ -104,9 +118,9 @@ def _answers(
             yield _repeated(known, each.event)
         elif identity not in met:
             met.add(identity)
-            yield _result(Recorded.NEW, each)
+            yield _result(Recorded.NEW, each, joined)
         elif first[identity].event.digest == each.event.digest:
-            yield _result(Recorded.DUPLICATE, first[identity])
+            yield _result(Recorded.DUPLICATE, first[identity], joined)
         else:
             yield _REUSED
 
@@ -121,11 +135,11 @@ def _repeated(known: _Decided, event: StoredEvent) -> RecordResult:
     return RecordResult(recorded=Recorded.DUPLICATE, matched_rules=known.matched_rules, delivery_ids=known.delivery_ids)
 
 
-def _result(recorded: Recorded, publication: Publication) -> RecordResult:
+def _result(recorded: Recorded, publication: Publication, joined: Mapping[str, str]) -> RecordResult:
     return RecordResult(
         recorded=recorded,
         matched_rules=publication.event.matched_rules,
-        delivery_ids=tuple(each.id for each in publication.deliveries),
+        delivery_ids=tuple(joined.get(each.id, each.id) for each in publication.deliveries),
     )
 
 
@@ -165,6 +179,7 @@ _EVENT: Final = (
     "digests",
     "customer_ids",
     "rules",
+    "traces",
 )
 _DELIVERY: Final = (
     "ids",
@@ -201,6 +216,7 @@ def _event_row(event: StoredEvent) -> tuple[Any, ...]:
         event.digest,
         event.customer_id,
         orjson.dumps(event.matched_rules).decode(),
+        event.trace or None,
     )
 
 

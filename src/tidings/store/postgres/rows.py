@@ -54,4 +54,5 @@ def event_of(row: Row) -> StoredEvent:
         digest=row["digest"],
         customer_id=row["customer_id"],
         matched_rules=tuple(orjson.loads(row["matched_rules"])),
+        trace=row["trace"] or "",
     )

@@ -29,6 +29,8 @@ class PostgresSettings:
     """How often to look while we do not."""
     queue_limit: int = 20_000
     """How many events and contacts may wait for the writer; past it callers are told to come back."""
+    longest_wait_ms: int = 10_000
+    """How long what comes in may have to wait for the writer; past it callers are told to come back."""
     batch_limit: int = 4_096
     """How many rows one transaction takes on, give or take the last call."""
 

@@ -24,6 +24,7 @@ from tidings.store.port import (
     Erasure,
     EventFilter,
     EventPage,
+    Gathered,
     Intervention,
     Leased,
     Person,
@@ -40,12 +41,12 @@ from tidings.store.port import (
 )
 from tidings.store.postgres.archive import NEWEST, Keeping, event_pages, keep_rejected, rejected_pages
 from tidings.store.postgres.contacts import contact_pages, contacts_named, upsert_contacts
+from tidings.store.postgres.digests import gathered
 from tidings.store.postgres.directory import beat, save_endpoint_states, save_revisions, tell_others
 from tidings.store.postgres.driver import Connection, connect, misconfigured, trouble
 from tidings.store.postgres.erasure import (
     Eraser,
     Stretch,
-    erase_events,
     erase_person,
     in_stretches,
     last_seqs,
@@ -136,11 +137,11 @@ class PostgresStore:
     raised; publishing again is answered as a duplicate then, and settling again as void.
     """
 
-    def __init__(self, lanes: _Lanes, work: _Work, wakeups: Wakeups, *, queue_limit: int) -> None:
+    def __init__(self, lanes: _Lanes, work: _Work, wakeups: Wakeups, settings: PostgresSettings) -> None:
         self._lanes = lanes
         self._work = work
         self._wakeups = wakeups
-        self._queue_limit = queue_limit
+        self._settings = settings
 
     @property
     def transactions(self) -> int:
@@ -152,7 +153,9 @@ class PostgresStore:
         if not publications:
             return []
         self._admit(len(publications))
-        return await self._lanes.intake.run(self._work.intake.recorder.record, publications, weight=len(publications))
+        return await self._lanes.intake.run(
+            self._work.intake.recorder.record, publications, weight=len(publications), only_if_awaited=True
+        )
 
     async def lease(
         self, *, now: int, until: int, limit: int, weights: Mapping[int, int] = MappingProxyType({})
@@ -226,6 +229,10 @@ class PostgresStore:
     async def wait_for_work(self, *, timeout: float) -> None:  # noqa: ASYNC109 (the port's signature)
         """See the port. Hears of other processes' work, and returns now and then to look for what it did not hear."""
         await self._wakeups.wait(timeout)
+
+    async def gathered(self, delivery_id: str, *, now: int, most: int) -> Gathered | None:
+        """See the port."""
+        return await self._lanes.look_up.run(gathered, (delivery_id, now, most))
 
     async def get_event(self, org_id: int, event_id: str) -> StoredEvent | None:
         """See the port."""
@@ -302,7 +309,10 @@ class PostgresStore:
             return await settle.run(self._work.settlements.eraser.deliveries, stretch)
 
         async def events(after: int, through: int) -> Erasure:
-            return await settle.run(erase_events, Stretch(person=person, after=after, through=through, now=now))
+            return await settle.run(
+                self._work.settlements.eraser.events,
+                Stretch(person=person, after=after, through=through, now=now),
+            )
 
         done = await in_stretches(last_delivery, deliveries, Erasure())
         if left := await settle.run(under_way, person):
@@ -327,11 +337,18 @@ class PostgresStore:
         await self._lanes.intake.run(beat, None)
 
     def _admit(self, rows: int) -> None:
-        waiting = self._lanes.intake.waiting
-        if waiting and waiting + rows > self._queue_limit:
+        waiting, limit = self._lanes.intake.waiting, self._settings.queue_limit
+        if waiting and waiting + rows > limit:
             raise Overloaded(
-                f"{waiting} rows are waiting to be written and {rows} more would pass the limit of "
-                f"{self._queue_limit}; send them again after a moment",
+                f"{waiting} rows are waiting to be written and {rows} more would pass the limit of {limit}; "
+                "send them again after a moment",
+                retry_after=_RETRY_AFTER,
+            )
+        wait, longest = self._lanes.intake.expected_wait(), self._settings.longest_wait_ms / 1_000
+        if wait > longest:
+            raise Overloaded(
+                f"the database is slow: what comes now would wait about {wait:.1f} s for it, more than the "
+                f"{longest:g} s that are allowed; send it again after a moment",
                 retry_after=_RETRY_AFTER,
             )
 
@@ -360,7 +377,7 @@ async def open_postgres(url: str, settings: PostgresSettings | None = None) -> A
             await closing.enter_async_context(_in_background(listening, "store listening"))
             await wakeups.begin_to_listen()
         closing.callback(wakeups.feed.close)
-        yield PostgresStore(lanes, work, wakeups, queue_limit=settings.queue_limit)
+        yield PostgresStore(lanes, work, wakeups, settings)
 
 
 async def _bring_up_to_date(url: str, settings: PostgresSettings) -> None:

@@ -71,7 +71,9 @@ FROM unnest(:org_ids::bigint[], :counts::bigint[]) AS wanted (org_id, count) CRO
 UPDATE delivery SET state = 'sending', fence = fence + 1, wake_at = :wake_at
 FROM unnest(:seqs::bigint[]) AS wanted (seq)
 WHERE delivery.seq = wanted.seq
-RETURNING delivery.*, (SELECT content FROM event WHERE event.seq = delivery.event_seq) AS content;
+RETURNING delivery.*, (
+    SELECT content FROM event WHERE event.seq = delivery.event_seq
+) AS content, (SELECT trace FROM event WHERE event.seq = delivery.event_seq) AS trace;
 
 -- held_deliveries
 -- Those of the given deliveries that are in somebody's hands, kept from all others until the transaction ends.

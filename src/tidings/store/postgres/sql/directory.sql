@@ -1,12 +1,13 @@
 -- upsert_contacts
 -- Add contacts, or change what is named of them: null leaves what was known, an empty text makes it unknown.
-INSERT INTO contact (org_id, customer_id, email, name, locale, time_zone, consents, attributes)
+INSERT INTO contact (org_id, customer_id, email, name, locale, time_zone, consents, attributes, consent_marks)
 SELECT
-    org_id, customer_id, email, name, locale, time_zone, consents::jsonb, attributes::jsonb
+    org_id, customer_id, email, name, locale, time_zone, consents::jsonb, attributes::jsonb,
+    consent_marks::jsonb
 FROM unnest(
     :org_ids::bigint[], :customer_ids::text[], :emails::text[], :names::text[], :locales::text[],
-    :time_zones::text[], :consents::text[], :attributes::text[]
-) AS given (org_id, customer_id, email, name, locale, time_zone, consents, attributes)
+    :time_zones::text[], :consents::text[], :attributes::text[], :consent_marks::text[]
+) AS given (org_id, customer_id, email, name, locale, time_zone, consents, attributes, consent_marks)
 ORDER BY org_id, customer_id
 ON CONFLICT (org_id, customer_id) DO UPDATE SET
     email = coalesce(excluded.email, contact.email),
@@ -14,16 +15,17 @@ ON CONFLICT (org_id, customer_id) DO UPDATE SET
     locale = coalesce(excluded.locale, contact.locale),
     time_zone = coalesce(excluded.time_zone, contact.time_zone),
     consents = contact.consents || excluded.consents,
-    attributes = jsonb_strip_nulls(contact.attributes || excluded.attributes);
+    attributes = jsonb_strip_nulls(contact.attributes || excluded.attributes),
+    consent_marks = jsonb_strip_nulls(contact.consent_marks || excluded.consent_marks);
 
 -- get_contact
 -- One contact.
-SELECT org_id, customer_id, email, name, locale, time_zone, consents::text, attributes::text
+SELECT org_id, customer_id, email, name, locale, time_zone, consents::text, attributes::text, consent_marks::text
 FROM contact WHERE org_id = :org_id AND customer_id = :customer_id;
 
 -- list_contacts
 -- A page of contacts in order of organisation and customer.
-SELECT org_id, customer_id, email, name, locale, time_zone, consents::text, attributes::text
+SELECT org_id, customer_id, email, name, locale, time_zone, consents::text, attributes::text, consent_marks::text
 FROM contact
 WHERE (org_id, customer_id) > (:org_id, :customer_id) AND org_id <= :last_org_id
 ORDER BY org_id, customer_id LIMIT :limit;

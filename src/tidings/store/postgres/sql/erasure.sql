@@ -33,8 +33,14 @@ WHERE seq = ANY(:seqs::bigint[]);
 -- How many of a person's deliveries are in workers' hands, or came back from them since they were looked for.
 SELECT count(*) AS count
 FROM (
-    SELECT seq FROM delivery WHERE state = 'sending' AND org_id = :org_id
-        AND (customer_id = :customer_id OR recipient = ANY(:recipients::text[]))
+    SELECT seq FROM delivery WHERE state = 'sending' AND org_id = :org_id AND (
+        customer_id = :customer_id
+        OR recipient = ANY(:recipients::text[])
+        OR EXISTS (
+            SELECT 1 FROM digest_member JOIN event ON event.seq = digest_member.event_seq
+            WHERE digest_member.delivery_seq = delivery.seq AND event.customer_id = :customer_id
+        )
+    )
     UNION ALL
     SELECT seq FROM delivery WHERE wake_at IS NOT NULL AND state <> 'sending' AND org_id = :org_id
         AND (customer_id = :customer_id OR recipient = ANY(:recipients::text[]))

@@ -57,7 +57,8 @@ LIMIT :limit;
 -- What a later event makes pointless, of one rule to one customer.
 SELECT id FROM delivery
 WHERE revocable AND state IN ('waiting', 'held', 'sending')
-    AND org_id = :org_id AND customer_id = :customer_id AND rule_id = :rule_id AND event_seq < :before;
+    AND org_id = :org_id AND customer_id = :customer_id AND rule_id = :rule_id AND event_seq < :before
+    AND NOT EXISTS (SELECT 1 FROM digest WHERE digest.delivery_seq = delivery.seq);
 
 -- note_call_off
 -- Remember of deliveries in workers' hands that they are called off.
@@ -83,6 +84,7 @@ WHERE seq IN (
     SELECT seq FROM delivery
     WHERE org_id = :org_id AND wake_at > :now AND wake_at IS NOT NULL AND state <> 'sending'
         AND recipient = :recipient AND (state = 'held' OR attempts > earlier_attempts) AND seq > :after
+        AND NOT EXISTS (SELECT 1 FROM digest WHERE digest.delivery_seq = delivery.seq AND digest.until > :now)
     ORDER BY seq LIMIT :limit
     FOR UPDATE
 )

@@ -19,9 +19,13 @@ WHERE org_id = :org_id AND (created_at, id) < (:created_at, :id) AND created_at 
 ORDER BY created_at DESC, id DESC LIMIT :limit;
 
 -- list_by_event
--- A page of the deliveries of the events with one id, newest first.
-SELECT delivery.* FROM delivery
-WHERE event_id = :event_id AND (:org_id::bigint IS NULL OR org_id = :org_id)
+-- A page of the deliveries of the events with one id, newest first, and of the digests that have gathered them.
+SELECT delivery.* FROM (
+    SELECT seq FROM delivery WHERE event_id = :event_id
+    UNION
+    SELECT delivery_seq FROM digest_member WHERE event_id = :event_id
+) AS told JOIN delivery USING (seq)
+WHERE (:org_id::bigint IS NULL OR org_id = :org_id)
     AND (created_at, id) < (:created_at, :id) AND created_at >= :created_from
     AND (:rule_id::text IS NULL OR rule_id = :rule_id)
     AND (:channel::text IS NULL OR channel = :channel)

@@ -26,6 +26,11 @@ WHERE received_at < :before
         WHERE delivery.event_id = event.event_id AND delivery.org_id = event.org_id
             AND (wake_at IS NOT NULL OR parked_at IS NOT NULL)
     )
+    AND NOT EXISTS (
+        SELECT 1 FROM digest_member JOIN delivery ON delivery.seq = digest_member.delivery_seq
+        WHERE digest_member.event_id = event.event_id AND digest_member.event_seq = event.seq
+            AND delivery.settled_at IS NULL
+    )
 ORDER BY received_at, seq LIMIT :limit
 FOR UPDATE OF event SKIP LOCKED;
 
