@@ -23,7 +23,7 @@ from tidings.store.postgres import PostgresSettings, open_postgres, read_url
 pytestmark = needs_postgres
 
 HASTY = PostgresSettings(
-    connect_timeout_ms=500, statement_timeout_ms=300, idle_timeout_ms=300, transaction_timeout_ms=600
+    connect_timeout_ms=2_000, statement_timeout_ms=1_000, idle_timeout_ms=1_000, transaction_timeout_ms=3_000
 )
 
 
@@ -113,7 +113,7 @@ async def test_a_server_that_says_nothing_is_unavailable_until_it_goes_on() -> N
             paused = with_children(cluster.pid)
             for pid in paused:
                 os.kill(pid, signal.SIGSTOP)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(40):
                 for call in (store.record([second]), store.get_event(50750, "e-0"), store.backlog()):
                     with pytest.raises(StoreUnavailable):
                         await call
