@@ -71,7 +71,8 @@ class Settings(BaseSettings):
     """The rulebook's folder."""
 
     store: str = "sqlite:///tidings.db"
-    """Where events and deliveries are kept, as a URL."""
+    """Where events and deliveries are kept, as a URL: of a SQLite file, or ``postgresql://user@host/database``, which
+    any number of gateways share."""
 
     drain_delay: Duration | Literal[0] = 0
     """How long a stopping gateway still answers calls after health and readiness have turned, so that a load balancer
