@@ -1,4 +1,4 @@
-"""A month for many customers all over the world, by a clock that jumps: is anybody told too much, or at night, or late?
+"""A month for customers all over the world, by a clock that jumps: is anybody told too much, at night, late, unasked?
 
 Everything is real but the clock and the relay: decisions, the store in a file, the dispatcher, its gates. The laws are
 told here another way than the gates know them: by the clock on each customer's wall, and by counting afterwards. The
@@ -8,7 +8,7 @@ month has the days on which clocks change in Lord Howe, in Europe and in America
 import asyncio
 import os
 import random
-from bisect import bisect_right
+import re
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,15 +21,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from channels_kit import SECRETS, secrets_of
+from month_kit import Voices, every_delivery, further_brands, most_within, org_of, zone_of
 from tidings.channels import WebhookSettings, open_webhook_channel
 from tidings.dispatch import Dispatcher, DispatchSettings
 from tidings.events.v1.event_pb2 import Event
 from tidings.intake import Publish
-from tidings.model import Accepted, Contact, Deferred, Delivery, Email, Outcome, Refused, State
+from tidings.model import Accepted, Deferred, Delivery, Email, Outcome, Refused, State
 from tidings.rulebook import Rulebook, Rulebooks
-from tidings.store import DeliveryFilter, Store, open_store
+from tidings.store import Store, open_store
 from tidings.telemetry import Metrics
-from timing_kit import DAY, HOUR, ORG, book, ms
+from timing_kit import DAY, HOUR, book, ms
 
 CUSTOMERS: Final = int(os.environ.get("TIDINGS_MONTH_CUSTOMERS", "600"))
 """``make month`` has 10,000."""
@@ -38,13 +39,6 @@ BEGIN: Final = ms("2026-10-03T00:00+00:00")
 END: Final = BEGIN + 31 * DAY
 STEP: Final = HOUR
 """Events come in by the hour."""
-
-ZONES: Final = (
-    "Africa/Cairo", "Africa/Lagos", "America/Chicago", "America/Los_Angeles", "America/New_York", "America/Sao_Paulo",
-    "America/St_Johns", "Asia/Dubai", "Asia/Jakarta", "Asia/Kathmandu", "Asia/Kolkata", "Asia/Manila", "Asia/Riyadh",
-    "Asia/Shanghai", "Asia/Tokyo", "Australia/Adelaide", "Australia/Lord_Howe", "Australia/Sydney", "Europe/Berlin",
-    "Europe/London", "Pacific/Apia", "Pacific/Auckland", "Pacific/Honolulu", "UTC",
-)  # fmt: skip
 
 QUIET: Final = (time(21), time(8))
 CAPS: Final = {("offers", "reminders"): (2, 2 * DAY), ("offers",): (2, 7 * DAY)}
@@ -80,6 +74,13 @@ rules:
     urgent: true
     notify: [{email: {to: customer, template: plain}}]
 """
+STOPS: Final = {
+    "consent": re.compile(r"^customer \d+ (objects|has not agreed) to messages of category (offers|reminders)$"),
+    "address": re.compile(r"^its address is suppressed since 2026-\d\d-\d\d: (complaint|manual|hard_bounce)$"),
+    "throttle": re.compile(r"^throttled: "),
+    "cap": re.compile(r"^over the cap of "),
+}
+"""What suppresses deliveries, and the reason that each then has."""
 CATEGORIES: Final = {"expiring": "reminders", "offer": "offers", "tier": "reminders", "receipt": "service"}
 
 
@@ -90,18 +91,22 @@ class World:
     now: int = BEGIN
     sent: list[tuple[int, str]] = field(default_factory=list)
     """When, and which delivery."""
+    voices: Voices = field(default_factory=lambda: Voices(CUSTOMERS))
     dice: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 (the same month each time)
 
     def __call__(self) -> int:
         return self.now
 
     async def send(self, email: Email) -> Outcome:
-        """Stand for a relay that is busy now and then, and now and then knows nobody of that name."""
+        """Stand for a relay that is busy now and then, and now and then refuses."""
         throw = self.dice.random()
         if throw < 0.05:
             return Deferred(status_code=451, detail="busy")
         if throw < 0.06:
-            return Refused(status_code=550, detail="nobody here")
+            return Refused(status_code=554, detail="not today")
+        if throw < 0.065:
+            self.voices.bounced(email.recipient, now=self.now)
+            return Refused(status_code=550, detail="nobody here", bad_address=True)
         self.sent.append((self.now, email.delivery_id))
         return Accepted()
 
@@ -137,13 +142,9 @@ class JumpingStore:
             await self.publish(step)
 
 
-def zone_of(customer: int) -> ZoneInfo:
-    return ZoneInfo(ZONES[customer % len(ZONES)])
-
-
 def happening(world: World, number: int, customer: int) -> Event:
     """Return something that happens to a customer."""
-    event = Event(org_id=ORG, event_id=f"e-{number}")
+    event = Event(org_id=org_of(customer), event_id=f"e-{number}")
     throw = world.dice.random()
     if throw < 0.4:
         reminder = event.points_expiry_reminder
@@ -173,7 +174,7 @@ async def rulebooks_of(rulebook: Rulebook) -> AsyncIterator[Rulebooks]:
 async def live_through(folder: Path, world: World, metrics: Metrics) -> list[Delivery]:
     """Run the month; return every delivery as it ended."""
     plain = {"templates/plain.en.txt": "---\nsubject: News\n---\nDear member.\n"}
-    rulebook = book(RULES, brand=BRAND, **plain)
+    rulebook = book(RULES, brand=BRAND, **plain, **{"brands/further.yaml": further_brands(BRAND)})
     steps = (END - BEGIN) // STEP
     counter = iter(range(10**9))
 
@@ -182,10 +183,11 @@ async def live_through(folder: Path, world: World, metrics: Metrics) -> list[Del
         rulebooks_of(rulebook) as rulebooks,
         open_webhook_channel(WebhookSettings(), secrets_of(SECRETS)) as hooks,
     ):
-        await store.upsert_contacts([contact(number) for number in range(CUSTOMERS)])
+        await store.upsert_contacts(world.voices.newcomers(BEGIN))
         publishing = Publish(store=store, rulebooks=rulebooks, metrics=metrics, clock=world)
 
-        async def publish(_: int) -> None:
+        async def publish(now: int) -> None:
+            await world.voices.speak(store, now=now, count=CUSTOMERS / steps)
             wanted = (10 * CUSTOMERS) / steps
             count = int(wanted) + (world.dice.random() < wanted % 1)
             batch = [happening(world, next(counter), world.dice.randrange(CUSTOMERS)) for _ in range(count)]
@@ -206,21 +208,6 @@ async def live_through(folder: Path, world: World, metrics: Metrics) -> list[Del
         )
         await asyncio.wait_for(dispatcher.run(over), timeout=3_000)
         return [each async for each in every_delivery(store)]
-
-
-def contact(number: int) -> Contact:
-    return Contact(org_id=ORG, customer_id=str(number), email=f"c{number}@example.com", time_zone=zone_of(number).key)
-
-
-async def every_delivery(store: Store) -> AsyncIterator[Delivery]:
-    token = ""
-    while True:
-        page = await store.list_deliveries(DeliveryFilter(), page_size=1000, page_token=token)
-        for each in page.deliveries:
-            yield each
-        token = page.next_token
-        if not token:
-            return
 
 
 # The laws, each a function from what was sent to what breaks it
@@ -269,6 +256,43 @@ def twice(sent: Sent) -> list[str]:
     return [name for name, count in Counter(each.id for _, each in sent).items() if count > 1]
 
 
+def unasked(sent: Sent, voices: Voices) -> list[str]:
+    """Name what went to somebody who at that moment objected, or had not agreed where that is needed."""
+    return [
+        f"{each.id} {category} at {at}"
+        for at, each in sent
+        if (category := CATEGORIES[each.rule_id]) != "service" and not voices.wants(_whose(each), category, at)
+    ]
+
+
+def to_the_suppressed(sent: Sent, voices: Voices) -> list[str]:
+    """Name what went to an address that was suppressed at that moment."""
+    return [each.id for at, each in sent if voices.is_barred(_whose(each), CATEGORIES[each.rule_id], at)]
+
+
+def wrongly_stopped(deliveries: Iterable[Delivery], voices: Voices) -> list[str]:
+    """Name what was stopped for a want of consent or a suppressed address, though nothing stood in its way."""
+    found = []
+    for each in deliveries:
+        category, why, at = CATEGORIES[each.rule_id], stopped_by(each), each.settled_at or 0
+        if why == "consent" and voices.wants(_whose(each), category, at):
+            found.append(f"{each.id} {each.reason}")
+        if why == "address" and not voices.is_barred(_whose(each), category, at + 1):
+            found.append(f"{each.id} {each.reason}")
+    return found
+
+
+def stopped_by(delivery: Delivery) -> str:
+    """Say by its reason what suppressed a delivery; empty when it ended in another way."""
+    if delivery.state is not State.SUPPRESSED:
+        return ""
+    return next((name for name, words in STOPS.items() if words.search(delivery.reason)), delivery.reason)
+
+
+def _whose(delivery: Delivery) -> int:
+    return int(delivery.recipient.name)
+
+
 LAWS: Final[tuple[Callable[[Sent], list[str]], ...]] = (
     at_night, over_a_cap, over_a_throttle, too_late, too_early, twice,
 )  # fmt: skip
@@ -280,12 +304,6 @@ def over_limit(sent: Sent, limit: int, per: int) -> list[str]:
     for at, delivery in sent:
         by_customer[delivery.recipient.name].append(at)
     return [name for name, moments in by_customer.items() if most_within(moments, per) > limit]
-
-
-def most_within(moments: Sequence[int], window: int) -> int:
-    """Return how many of these moments lie within one window at the most."""
-    ordered = sorted(moments)
-    return max((bisect_right(ordered, at + window - 1) - place for place, at in enumerate(ordered)), default=0)
 
 
 def unexplained(deliveries: Iterable[Delivery]) -> list[str]:
@@ -311,7 +329,12 @@ async def test_a_month_of_messages_keeps_every_promise(tmp_path: Path) -> None:
     sent = [(at, by_id[name]) for at, name in world.sent]
 
     assert {law.__name__: law(sent) for law in LAWS} == {law.__name__: [] for law in LAWS}
+    assert unasked(sent, world.voices) == []
+    assert to_the_suppressed(sent, world.voices) == []
+    assert wrongly_stopped(deliveries, world.voices) == []
     assert unexplained(deliveries) == []
+    stops = Counter((each.rule_id, stopped_by(each)) for each in deliveries if each.state is State.SUPPRESSED)
+    assert {why for _, why in stops} <= set(STOPS)
     assert {each.id for each in deliveries if each.state is State.DELIVERED} == {name for _, name in world.sent}
 
     # The month was no idle one: every gate had work.
@@ -320,5 +343,8 @@ async def test_a_month_of_messages_keeps_every_promise(tmp_path: Path) -> None:
     assert min(states[rule, State.DELIVERED] for rule in CATEGORIES) > CUSTOMERS / 10
     assert states["expiring", State.CANCELLED] > 0
     assert states["expiring", State.EXPIRED] > 0
-    assert states["tier", State.SUPPRESSED] > 0
+    assert stops["tier", "throttle"] > 0
+    assert min(stops[rule, "consent"] for rule in ("expiring", "offer", "tier")) > CUSTOMERS / 10, stops
+    assert min(stops[rule, "address"] for rule in CATEGORIES) > 0, stops
+    assert stops["receipt", "consent"] == 0
     assert min(held.values()) > CUSTOMERS / 10, held
