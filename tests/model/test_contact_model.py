@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidings.model import Contact, contact_faults
+from tidings.model import Contact, contact_faults, merged
 
 GOOD = {"org_id": 1, "customer_id": "7"}
 
@@ -28,3 +28,17 @@ GOOD = {"org_id": 1, "customer_id": "7"}
 def test_faults_name_their_field(fields: dict[str, object], faulty: list[str]) -> None:
     contact = Contact(**(GOOD | fields))  # type: ignore[arg-type]
     assert [field for field, _ in contact_faults(contact)] == faulty
+
+
+def test_two_who_become_one_have_no_more_than_a_contact_may_but_every_objection() -> None:
+    agreed = {f"a{number:02}": True for number in range(49)}
+    survivor = Contact(org_id=1, customer_id="1", consents=agreed, attributes={f"s{n:02}": "1" for n in range(49)})
+    objected = {f"n{number:02}": False for number in range(5)} | {"a00": False}
+    victim = Contact(
+        org_id=1, customer_id="2", consents={"z": True, "b": True, **objected}, attributes={"y": "2", "x": "2"}
+    )
+
+    both = merged(survivor, victim)
+    assert both.consents == agreed | objected
+    assert both.attributes == {**survivor.attributes, "x": "2"}
+    assert both.customer_id == "1"

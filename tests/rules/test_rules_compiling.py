@@ -338,7 +338,7 @@ rules:
                 "brands/all.yaml:6:16: error[unknown-time-zone]: there is no such time zone "
                 "(write an IANA name such as Asia/Kolkata)",
                 "brands/all.yaml:7:5: error[unknown-key]: unknown key 'org_id' (the keys here are address, alerts_to, "
-                "caps, categories, colours, consent, endpoints, from, locale, logo, name, org, quiet_hours, time_zone, weight)",
+                "caps, categories, colours, consent, endpoints, from, keep_contacts, locale, logo, name, org, quiet_hours, time_zone, weight)",
             ],
             id="zone outside",
         ),

@@ -6,6 +6,7 @@ models is kept as JSON text at its own path.
 """
 
 from tidings.events.catalog import Catalog, CatalogEvent, catalog
+from tidings.events.contacts import addresses_among, contact_told, swallowed_customer
 from tidings.events.conversion import (
     MAX_EVENTS,
     Conversion,
@@ -45,7 +46,9 @@ __all__ = [
     "ConvertedEvent",
     "EventField",
     "RejectedEvent",
+    "addresses_among",
     "catalog",
+    "contact_told",
     "content_digest",
     "convert",
     "convert_one",
@@ -60,6 +63,7 @@ __all__ = [
     "native_view",
     "sample",
     "samples",
+    "swallowed_customer",
     "to_vendor_json",
     "validate",
     "wire_form",

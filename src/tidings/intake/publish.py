@@ -5,7 +5,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tidings.errors import EventIdReused, InvalidEvent, TidingsError
-from tidings.events import derive_event_id, digest_of, event_name, identify, validate, wire_form
+from tidings.events import (
+    contact_told,
+    derive_event_id,
+    digest_of,
+    event_name,
+    identify,
+    swallowed_customer,
+    validate,
+    wire_form,
+)
 from tidings.events.v1.event_pb2 import Event
 from tidings.intake.gathering import by_their_clocks
 from tidings.model import PlannedDelivery
@@ -161,7 +170,9 @@ class Publish:
             traced.append(trace)
             stored = stored._replace(trace=trace.traceparent)
         called_off = self._call_offs(rulebook, event, now) if name in rulebook.rules.cancelled_by else ()
-        return Publication(stored, () if quiet else decision.deliveries, called_off)
+        publication = Publication(stored, () if quiet else decision.deliveries, called_off)
+        brand = rulebook.rules.brands.get(event.org_id)
+        return publication if brand is None or not brand.keep_contacts else _telling(publication, event)
 
     def _call_offs(self, rulebook: Rulebook, event: Event, now: int) -> tuple[CallOff, ...]:
         """Say which waiting deliveries the event makes pointless."""
@@ -194,6 +205,13 @@ class Publish:
             self._outcomes[recorded].inc(count)
         if invalid:
             self._invalid.inc(invalid)
+
+
+def _telling(publication: Publication, event: Event) -> Publication:
+    """Add what the event tells of its customer, for a brand that keeps its directory by events."""
+    customer, swallowed = publication.event.customer_id, swallowed_customer(event)
+    swallows = None if customer is None or swallowed is None else (customer, swallowed)
+    return publication._replace(contact=contact_told(event), swallows=swallows)
 
 
 def _matched(decision: Decision) -> tuple[str, ...]:

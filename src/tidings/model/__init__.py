@@ -12,6 +12,8 @@ from tidings.model.contact import (
     contact_faults,
     is_address,
     marked,
+    merged,
+    objections_of,
 )
 from tidings.model.delivery import (
     ENDED,
@@ -83,6 +85,8 @@ __all__ = [
     "delivery_id",
     "is_address",
     "marked",
+    "merged",
     "new_suppression",
     "normalise_address",
+    "objections_of",
 ]

@@ -142,6 +142,9 @@ class Brand:
     categories: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
     """What categories of messages are called on the page of preferences: in one language, or by locale."""
 
+    keep_contacts: bool = False
+    """Whether events keep the directory of contacts current."""
+
     def endpoint(self, name: str) -> Endpoint | None:
         """Return the endpoint of that name, or None."""
         return next((each for each in self.endpoints if each.name == name), None)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import available_timezones
 
 SERVICE: Final = "service"
@@ -20,6 +20,9 @@ _ATTRIBUTE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 _LONGEST: Final = 256
 _MOST: Final = 50
 """How many consents, and how many attributes, a contact may have."""
+
+
+T = TypeVar("T")
 
 
 class ConsentSource(StrEnum):
@@ -68,6 +71,50 @@ def marked(contact: Contact, source: ConsentSource, *, now: int) -> Contact:
     """Return the contact with a mark for each consent it names."""
     mark = ConsentMark(source=source, at=now)
     return replace(contact, consent_marks=dict.fromkeys(contact.consents, mark))
+
+
+def merged(survivor: Contact, victim: Contact) -> Contact:
+    """Return the contact of two customers who have become one.
+
+    What the survivor has stands, what is missing comes from the victim; but an objection of either stands. A consent
+    keeps the mark of whom it was taken from. Of the victim's agreements and attributes so many are taken, in order of
+    name, as a contact may have; objections are never left out.
+    """
+    objections = {category for category, wanted in victim.consents.items() if not wanted}
+    objections -= {category for category, wanted in survivor.consents.items() if not wanted}
+    consents = dict(survivor.consents) | dict.fromkeys(sorted(objections), False)
+    marks = {category: mark for category, mark in survivor.consent_marks.items() if category not in objections}
+    _fill_up(consents, victim.consents)
+    taken = objections | (consents.keys() - survivor.consents.keys())
+    marks |= {category: mark for category, mark in victim.consent_marks.items() if category in taken}
+    attributes = dict(survivor.attributes)
+    _fill_up(attributes, victim.attributes)
+    return replace(
+        survivor,
+        email=survivor.email or victim.email,
+        name=survivor.name or victim.name,
+        locale=survivor.locale or victim.locale,
+        time_zone=survivor.time_zone or victim.time_zone,
+        consents=consents,
+        consent_marks=marks,
+        attributes=attributes,
+    )
+
+
+def objections_of(contact: Contact) -> Contact | None:
+    """Return what must be kept of a contact that goes, while messages may still wait for it; None: nothing."""
+    consents = {category: wanted for category, wanted in contact.consents.items() if not wanted}
+    if not consents:
+        return None
+    marks = {category: mark for category, mark in contact.consent_marks.items() if category in consents}
+    return Contact(org_id=contact.org_id, customer_id=contact.customer_id, consents=consents, consent_marks=marks)
+
+
+def _fill_up(known: dict[str, T], further: Mapping[str, T]) -> None:
+    """Add what is not known yet, in order of name, as long as a contact has room for it."""
+    for name in sorted(further.keys() - known.keys()):
+        if len(known) < _MOST:
+            known[name] = further[name]
 
 
 def is_address(text: str) -> bool:

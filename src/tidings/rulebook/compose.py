@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from tidings.errors import TidingsError
-from tidings.events import native_view
+from tidings.events import addresses_among, native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.links import Links, MakeLinks, Reader, no_links
 from tidings.model import SERVICE, Brand, Contact, Delivery, Email, RecipientKind, WebhookCall
@@ -157,11 +157,7 @@ def _address(delivery: Delivery, view: Mapping[str, Any], contact: Contact | Non
 
 def _addresses_in(view: Mapping[str, Any]) -> Iterator[str]:
     """Addresses that the event itself carries for its customer, channel by channel."""
-    identifiers = (view.get("data") or {}).get("customerIdentifiers")
-    for channel in identifiers.values() if isinstance(identifiers, dict) else ():
-        address = channel.get("email") if isinstance(channel, dict) else None
-        if isinstance(address, str) and "@" in address:
-            yield address
+    return addresses_among((view.get("data") or {}).get("customerIdentifiers"))
 
 
 def template_context(

@@ -138,6 +138,7 @@ def _build(shape: BrandShape) -> Brand:
         address=shape.address,
         consent=_consent(shape.consent),
         categories=MappingProxyType(dict(shape.categories)),
+        keep_contacts=shape.keep_contacts,
     )
 
 

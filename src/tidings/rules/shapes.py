@@ -321,6 +321,9 @@ class BrandShape(Shape):
         description="What customers read for each category on the page of preferences, in its order: a text, or texts "
         "by language.",
     )
+    keep_contacts: StrictBool = Field(
+        default=False, description="Whether addresses and names in events, and merges, are taken into the directory."
+    )
 
 
 class BrandsFile(Shape):

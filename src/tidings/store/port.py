@@ -67,6 +67,11 @@ class Publication(NamedTuple):
     What is in a worker's hands goes if this attempt sends it, and is cancelled when it is settled otherwise. Of a
     digest only the customer's own events go, and all of it when none is left.
     """
+    contact: Contact | None = None
+    """What the event tells of its customer: merged as ``upsert_contacts`` does; by a duplicate not again."""
+    swallows: tuple[str, str] | None = None
+    """Customers who become one: who stays, and who goes. The contact of the first becomes ``merged`` of both, after
+    ``contact`` was taken in; of the second's only objections stay, for what still waits to be sent to them."""
 
 
 class Recorded(StrEnum):

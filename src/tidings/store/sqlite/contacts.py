@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from tidings.model import ConsentMark, ConsentSource, Contact
+from tidings.model import ConsentMark, ConsentSource, Contact, merged, objections_of
 from tidings.store.paging import encode_customer
-from tidings.store.port import ContactPage
+from tidings.store.port import ContactPage, Publication
 from tidings.store.sqlite.driver import SQL, Connection, insert_rows
 
 _NOTHING = "{}"
@@ -35,6 +35,19 @@ def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Contact]
     return [None] * len(requests)
 
 
+def keep_contacts(connection: Connection, publications: Sequence[Publication]) -> None:
+    """Take in what events tell of customers, in their order."""
+    told: list[Contact] = []
+    for each in publications:
+        if each.contact is not None:
+            told.append(each.contact)
+        if each.swallows is not None:
+            upsert_contacts(connection, [told])
+            told = []
+            _merge(connection, each.event.org_id, *each.swallows)
+    upsert_contacts(connection, [told])
+
+
 def contacts_named(connection: Connection, names: Sequence[tuple[int, str]]) -> list[Contact | None]:
     """Return contacts by organisation and customer id."""
     return [_contact(connection, *name) for name in names]
@@ -50,6 +63,18 @@ def contact_pages(
 def _contact(connection: Connection, org_id: int, customer_id: str) -> Contact | None:
     row = connection.execute(SQL["get_contact"], {"org_id": org_id, "customer_id": customer_id}).fetchone()
     return None if row is None else _read(row)
+
+
+def _merge(connection: Connection, org_id: int, survivor_id: str, victim_id: str) -> None:
+    victim = _contact(connection, org_id, victim_id)
+    if victim is None:
+        return
+    survivor = _contact(connection, org_id, survivor_id) or Contact(org_id=org_id, customer_id=survivor_id)
+    connection.execute(SQL["drop_contact"], {"org_id": org_id, "customer_id": victim_id})
+    kept = [merged(survivor, victim)]
+    if (objections := objections_of(victim)) is not None:
+        kept.append(objections)
+    upsert_contacts(connection, [kept])
 
 
 def _page(connection: Connection, org_id: int | None, size: int, after: tuple[int, str] | None) -> ContactPage:

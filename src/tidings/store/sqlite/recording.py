@@ -8,6 +8,7 @@ import orjson
 from tidings.model import PlannedDelivery
 from tidings.store.moved import MovesSeen
 from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
+from tidings.store.sqlite.contacts import keep_contacts
 from tidings.store.sqlite.digests import gather
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
 from tidings.store.sqlite.ids import EventIds, Identity
@@ -55,6 +56,7 @@ class Recorder:
         reserved: list[tuple[int, int]] = []
         in_lanes: list[str] = []
         calling_off: list[tuple[int, Publication]] = []
+        telling: list[Publication] = []
         used: dict[str, int] = {}
         for publication, identity, key in zip(publications, identities, keys, strict=True):
             event, planned = publication.event, publication.deliveries
@@ -67,6 +69,8 @@ class Recorder:
             used[event.revision] = seq
             if publication.call_offs:
                 calling_off.append((seq, publication))
+            if publication.contact is not None or publication.swallows is not None:
+                telling.append(publication)
             joined: dict[str, str] = {}
             for each in planned:
                 row = _delivery_row(seq, event, each)
@@ -84,6 +88,8 @@ class Recorder:
         self._ids.reserve(connection, reserved)
         keep_order(connection, in_lanes)
         self._call_off(connection, calling_off)
+        if telling:
+            keep_contacts(connection, telling)
         self._note_use(connection, used)
         if deliveries:
             self._moves.work_came()
