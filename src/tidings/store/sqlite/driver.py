@@ -28,6 +28,7 @@ __all__ = [
     "Connection",
     "SqliteSettings",
     "connect",
+    "empty_log",
     "insert_rows",
     "rows_of",
     "run_script",
@@ -148,9 +149,27 @@ def _configure(connection: Connection, path: str | None, settings: SqliteSetting
             f"store: {path!r} lies where SQLite cannot keep a write-ahead log (it uses {journal!r}); use a local disk"
         )
     connection.execute("PRAGMA synchronous = full")
+    # What is deleted is overwritten, so that a person who was erased is not left in pages out of use.
+    connection.execute("PRAGMA secure_delete = on")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     if settings.max_pages is not None:
         connection.execute(f"PRAGMA max_page_count = {settings.max_pages}")
+
+
+def empty_log(path: str, settings: SqliteSettings) -> None:
+    """Copy the write-ahead log into the database and cut it to nothing: it holds pages as they were.
+
+    Raises StoreUnavailable when others have kept it in use for as long as a write waits for them.
+    """
+    connection = connect(path, settings)
+    try:
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.Error as error:
+        raise trouble(error) or error from error
+    finally:
+        connection.close()
+    if busy:
+        raise StoreUnavailable("what was erased is still in the write-ahead log, which others use; erase it again")
 
 
 def insert_rows(connection: Connection, statement: str, rows: Sequence[Row]) -> None:

@@ -1,9 +1,10 @@
 """The SQLite store: one lane that writes with group commit, and two that read beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -43,7 +44,7 @@ from tidings.store.sqlite.archive import NEWEST, Keeping, event_pages, keep_reje
 from tidings.store.sqlite.contacts import contact_pages, contacts_named, upsert_contacts
 from tidings.store.sqlite.digests import gathered
 from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
-from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, trouble
+from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, empty_log, trouble
 from tidings.store.sqlite.erasure import Eraser, Stretch, erase_person, in_stretches, last_seqs, under_way
 from tidings.store.sqlite.ids import EventIds
 from tidings.store.sqlite.interventions import Hastening, Interventions
@@ -139,13 +140,22 @@ class _Heard:
 class SqliteStore:
     """Implements the port ``Store``. Belongs to the event loop that opened it."""
 
-    def __init__(self, lanes: _Lanes, writing: _Writing, heard: _Heard, settings: SqliteSettings) -> None:
+    def __init__(
+        self,
+        lanes: _Lanes,
+        writing: _Writing,
+        heard: _Heard,
+        settings: SqliteSettings,
+        *,
+        empty_log: Callable[[], None],
+    ) -> None:
         self._lanes = lanes
         self._writing = writing
         self._reader = Reader(writing.ids)
         self._heard = heard
         self._queue_limit = settings.queue_limit
         self._longest_wait = settings.longest_wait
+        self._empty_log = empty_log
         self._seen_version = -1
 
     @property
@@ -336,7 +346,9 @@ class SqliteStore:
         if left := await write.run(under_way, person):
             return done + Erasure(under_way=left)
         done = await in_stretches(last_event, events, done)
-        return done + await write.run(erase_person, person)
+        done += await write.run(erase_person, person)
+        await asyncio.to_thread(self._empty_log)
+        return done
 
     async def save_revision(self, revision: Revision) -> None:
         """See the port."""
@@ -381,7 +393,12 @@ async def open_sqlite(path: str | None, settings: SqliteSettings | None = None) 
         closing.callback(heard.feed.close)
         lanes = await _open_lanes(path, settings, writing, closing)
         await lanes.write.run(writing.start, None)
-        yield SqliteStore(lanes, writing, heard, settings)
+        forget = partial(empty_log, path, settings) if path is not None else _no_log
+        yield SqliteStore(lanes, writing, heard, settings, empty_log=forget)
+
+
+def _no_log() -> None:
+    """Do nothing: what is in memory has no log."""
 
 
 async def _open_lanes(path: str | None, settings: SqliteSettings, writing: _Writing, closing: AsyncExitStack) -> _Lanes:
