@@ -1,13 +1,13 @@
 """The directory of customers. What is made unknown is kept as an empty text or a null, and read as nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from tidings.model import ConsentMark, ConsentSource, Contact
+from tidings.model import ConsentMark, ConsentSource, Contact, merged, objections_of
 from tidings.store.paging import encode_customer
-from tidings.store.port import ContactPage
+from tidings.store.port import ContactPage, Publication
 from tidings.store.postgres.driver import Connection, Row, escaped, plain
 
 _FIRST, _LAST = -(2**63), 2**63 - 1
@@ -31,6 +31,31 @@ async def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Co
             },
         )
     return [None] * len(requests)
+
+
+async def keep_contacts(connection: Connection, publications: Iterable[Publication]) -> None:
+    """Take in what events tell of customers, in their order."""
+    told: list[Contact] = []
+    for each in publications:
+        if each.contact is not None:
+            told.append(each.contact)
+        if each.swallows is not None:
+            await upsert_contacts(connection, [told])
+            told = []
+            await _merge(connection, each.event.org_id, *each.swallows)
+    await upsert_contacts(connection, [told])
+
+
+async def _merge(connection: Connection, org_id: int, survivor_id: str, victim_id: str) -> None:
+    found = await contacts_named(connection, [(org_id, victim_id), (org_id, survivor_id)])
+    victim, survivor = found
+    if victim is None:
+        return
+    await connection.change("drop_contact", {"org_id": org_id, "customer_id": victim_id})
+    kept = [merged(survivor or Contact(org_id=org_id, customer_id=survivor_id), victim)]
+    if (objections := objections_of(victim)) is not None:
+        kept.append(objections)
+    await upsert_contacts(connection, [kept])
 
 
 async def contacts_named(connection: Connection, names: Sequence[tuple[int, str]]) -> list[Contact | None]:

@@ -9,6 +9,7 @@ import orjson
 from tidings.model import PlannedDelivery
 from tidings.store.moved import MovesSeen
 from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
+from tidings.store.postgres.contacts import keep_contacts
 from tidings.store.postgres.digests import gather, lock_digests
 from tidings.store.postgres.driver import Connection
 from tidings.store.postgres.interventions import Interventions
@@ -64,6 +65,7 @@ class Recorder:
         joined = await self._add_deliveries(connection, new)
         for seq, publication in new.items():
             await self._call_off(connection, seq, publication)
+        await keep_contacts(connection, new.values())
         await self._note_use(connection, {each.event.revision: seq for seq, each in new.items()})
         return await _decided(connection, [identity for identity in wanted if identity not in seqs]), joined
 
