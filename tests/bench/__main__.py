@@ -27,6 +27,7 @@ def load_rows() -> None:
     import email_rows
     import publish_rows
     import reload_rows
+    import render_rows
     import webhook_rows
 
     ROWS.update({"publish-unary": publish_rows.publish_unary, "publish-batch": publish_rows.publish_batch})
@@ -34,6 +35,7 @@ def load_rows() -> None:
     ROWS.update({"convert": convert_rows.convert, "decide": decide_rows.decide})
     ROWS.update({"decide-growth": decide_rows.decide_growth, "reload": reload_rows.reload})
     ROWS.update({"email": email_rows.email, "drain": drain_rows.drain})
+    ROWS["render"] = render_rows.render
     ROWS["webhook-alertmanager"] = webhook_rows.webhook_alertmanager
     ROWS["webhook-celery"] = webhook_rows.webhook_celery
 

@@ -32,7 +32,7 @@ _GOAL: Final = 0.7
 _CONNECTIONS: Final = 10
 _CALLERS: Final = 4
 _BATCH: Final = 100
-_CUSTOMERS: Final = 500
+CUSTOMERS: Final = 500
 _ORG: Final = 50750
 _PATIENCE: Final = 120.0
 _UNSHAPED: Final = {"default": {"connections": None, "rate": None}}
@@ -81,13 +81,13 @@ async def _measure(folder: Path, template: str, kind: str) -> Row:
     ours: list[float] = []
     peer: list[float] = []
     async with smtp_process() as server:
-        async with running_gateway(_write(folder, server.port, template)) as gateway:
-            await gateway.upsert(*(_contact(number) for number in range(_CUSTOMERS)))
-            await _ours(gateway, server, "warm")
+        async with running_gateway(configure(folder, server.port, template)) as gateway:
+            await gateway.upsert(*(contact(number) for number in range(CUSTOMERS)))
+            await deliver(gateway, server, "warm")
             taken = await server.taken()
             size = taken["size"] // taken["messages"]
             for run in range(_RUNS):
-                ours.append(await _ours(gateway, server, f"run-{run}"))
+                ours.append(await deliver(gateway, server, f"run-{run}"))
                 peer.append(await _peer(server, f"run-{run}", size=size))
         ceiling = await _ceiling(server, size=size)
     note = (
@@ -97,7 +97,8 @@ async def _measure(folder: Path, template: str, kind: str) -> Row:
     return compared("email", ours, peer, unit="e-mails/s", goal=_GOAL, note=note)
 
 
-def _write(folder: Path, port: int, template: str) -> Path:
+def configure(folder: Path, port: int, template: str) -> Path:
+    """Write a gateway's configuration whose one rule sends a template; return its path."""
     rules = folder / "rules"
     shutil.copytree(_SHIPPED, rules / "templates")
     (rules / "templates" / "expiring.en.txt").write_text(_PLAIN)
@@ -109,7 +110,8 @@ def _write(folder: Path, port: int, template: str) -> Path:
     return write_config(folder, rules=str(rules), email=email, dispatch={})
 
 
-def _contact(number: int) -> Contact:
+def contact(number: int) -> Contact:
+    """Return a customer of the brand."""
     return Contact(org_id=_ORG, customer_id=str(number), email=f"customer-{number}@example.com", name="Asha Rao")
 
 
@@ -118,15 +120,15 @@ def _event(name: str, number: int) -> Event:
     event.org_id = _ORG
     event.event_id = f"{name}-{number}"
     event.points_expiry_reminder.scheduled_expiry_date = "2099-12-31"
-    event.points_expiry_reminder.customer_identifiers.customer_id = number % _CUSTOMERS
+    event.points_expiry_reminder.customer_identifiers.customer_id = number % CUSTOMERS
     return event
 
 
-async def _ours(gateway: RunningGateway, server: SmtpProcess, name: str) -> float:
+async def deliver(gateway: RunningGateway, server: SmtpProcess, name: str, *, count: int = _MESSAGES) -> float:
     """Publish from several callers; return e-mails a second until all are accepted and recorded as delivered."""
-    events = [_event(name, number) for number in range(_MESSAGES)]
+    events = [_event(name, number) for number in range(count)]
     before, delivered_before = await server.taken(), await _delivered(gateway)
-    waiting = iter([events[start : start + _BATCH] for start in range(0, _MESSAGES, _BATCH)])
+    waiting = iter([events[start : start + _BATCH] for start in range(0, count, _BATCH)])
     stub = EventServiceStub(gateway.channel)
 
     async def caller() -> None:
@@ -137,15 +139,15 @@ async def _ours(gateway: RunningGateway, server: SmtpProcess, name: str) -> floa
 
     began = time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(_CALLERS)))
-    while (await server.taken())["messages"] - before["messages"] < _MESSAGES:
+    while (await server.taken())["messages"] - before["messages"] < count:
         _check_patience(began)
         await asyncio.sleep(0.01)
-    while await _delivered(gateway) - delivered_before < _MESSAGES:
+    while await _delivered(gateway) - delivered_before < count:
         _check_patience(began)
         await asyncio.sleep(0.005)
     took = time.perf_counter() - began
-    await _assert_distinct(server, before)
-    return _MESSAGES / took
+    await _assert_distinct(server, before, count)
+    return count / took
 
 
 async def _peer(server: SmtpProcess, name: str, *, size: int) -> float:
@@ -188,7 +190,7 @@ async def _ceiling(server: SmtpProcess, *, size: int) -> float:
 
 
 def _message(name: str, number: int, size: int) -> tuple[str, bytes]:
-    recipient = f"customer-{number % _CUSTOMERS}@example.com"
+    recipient = f"customer-{number % CUSTOMERS}@example.com"
     head = f"From: rewards@example.com\r\nTo: {recipient}\r\nSubject: s\r\nMessage-ID: <{name}-{number}@peer>\r\n\r\n"
     line = "x" * 70 + "\r\n"
     room = size - len(head)
@@ -202,11 +204,11 @@ async def _delivered(gateway: RunningGateway) -> int:
     return int(float(found[1])) if found else 0
 
 
-async def _assert_distinct(server: SmtpProcess, before: dict[str, int]) -> None:
+async def _assert_distinct(server: SmtpProcess, before: dict[str, int], count: int = _MESSAGES) -> None:
     taken = await server.taken()
     gained = {name: taken[name] - before[name] for name in ("messages", "distinct")}
-    if gained != {"messages": _MESSAGES, "distinct": _MESSAGES}:
-        raise AssertionError(f"the server was to take {_MESSAGES} messages, each with its own Message-ID: {gained}")
+    if gained != {"messages": count, "distinct": count}:
+        raise AssertionError(f"the server was to take {count} messages, each with its own Message-ID: {gained}")
 
 
 def _check_patience(began: float) -> None:
