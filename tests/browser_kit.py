@@ -15,9 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
+import pytest
 
 BROWSER: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 """The browser's path; None where there is none."""
+
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no browser: install Debian's chromium")
 
 _FLAGS: Final = (
     "--headless",

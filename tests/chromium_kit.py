@@ -1,16 +1,12 @@
 """A real browser for tests: headless Chromium, its profile in the test's own folder, no network."""
 
-import shutil
 import struct
 import subprocess
 import zlib
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
-CHROMIUM = shutil.which("chromium")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+from browser_kit import BROWSER
 
 Colour = tuple[int, int, int]
 
@@ -28,10 +24,10 @@ def colours_of(page: Path, *, size: tuple[int, int] = (640, 1000)) -> Counter[Co
 
 
 def _run(page: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    assert CHROMIUM is not None
+    assert BROWSER is not None
     # Frames are drawn by the process of their page: of those in another, a picture may be taken too early.
     command = [
-        CHROMIUM,
+        BROWSER,
         "--headless",
         "--no-sandbox",
         "--disable-gpu",

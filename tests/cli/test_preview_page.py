@@ -6,7 +6,8 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
-from chromium_kit import colours_of, document_of, needs_chromium
+from browser_kit import needs_browser
+from chromium_kit import colours_of, document_of
 from preview_kit import APP, EVIL, event_file, hostile_rulebook
 from tidings.cli.preview_page import page
 from tidings.gateway.v1 import rule_service_pb2 as pb
@@ -58,14 +59,14 @@ def test_a_frame_holds_its_message_whole_and_the_page_holds_nothing_of_it() -> N
     assert not {"script", "img", "svg", "link"}.intersection(outline.elements)
 
 
-@needs_chromium
+@needs_browser
 def test_without_the_frame_it_would_have_run(tmp_path: Path) -> None:
     file = written(tmp_path, HOSTILE)
     assert "<title>it ran</title>" in document_of(file)
     assert colours_of(file)[RED] > 100_000
 
 
-@needs_chromium
+@needs_browser
 def test_a_frame_shows_its_message_and_no_script_of_it_runs(tmp_path: Path) -> None:
     file = written(tmp_path, page(of_email(HOSTILE), what="an event"))
     assert "<title>an event</title>" in document_of(file)
@@ -74,7 +75,7 @@ def test_a_frame_shows_its_message_and_no_script_of_it_runs(tmp_path: Path) -> N
     assert colours[RED] == 0
 
 
-@needs_chromium
+@needs_browser
 def test_the_dark_switch_gives_the_message_its_dark_look(tmp_path: Path) -> None:
     light = page(of_email(DARK), what="an event")
     assert colours_of(written(tmp_path, light))[BLUE] == 0
@@ -82,7 +83,7 @@ def test_the_dark_switch_gives_the_message_its_dark_look(tmp_path: Path) -> None
     assert colours_of(written(tmp_path, dark))[BLUE] > 100_000
 
 
-@needs_chromium
+@needs_browser
 def test_the_width_switch_sets_the_width(tmp_path: Path) -> None:
     usual = page(of_email(HOSTILE), what="an event")
     narrow = usual.replace('id="w600" checked', 'id="w600"').replace('id="w320"', 'id="w320" checked')
@@ -90,7 +91,7 @@ def test_the_width_switch_sets_the_width(tmp_path: Path) -> None:
     assert 0.5 < slim / wide < 0.56
 
 
-@needs_chromium
+@needs_browser
 def test_a_script_in_an_events_data_is_shown_as_text(tmp_path: Path) -> None:
     file, result = preview_of(tmp_path)
     assert result.exit_code == 0, result.output

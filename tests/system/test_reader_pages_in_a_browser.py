@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from browser_kit import BROWSER, Page, open_page
+from browser_kit import Page, needs_browser, open_page
 from reader_kit import MEMBER, ORG, links_of, wire
 from tidings.gateway.v1 import contact_service_pb2 as pb
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no chromium on this machine")
+pytestmark = needs_browser
 
 LONG_BRAND = """\
     consent: opt_out

@@ -11,14 +11,14 @@ from typing import Final
 
 import pytest
 
-from browser_kit import BROWSER, Page, open_page
+from browser_kit import Page, needs_browser, open_page
 from tidings.events import convert_one, native_view, sample
 from tidings.model import Brand, Contact
 from tidings.rulebook import Rulebook, load, read_folder
 from tidings.rulebook.compose import template_context
 from tidings.rules import EmailAction, Rule
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no browser: install Debian's chromium to look at e-mails")
+pytestmark = needs_browser
 
 SHIPPED: Final = Path(__file__).parents[2] / "rules"
 MEASURE: Final = (Path(__file__).parent / "measure_email.js").read_text(encoding="utf-8")

@@ -49,7 +49,7 @@ def test_peers_that_are_gone_take_no_room() -> None:
     limit = PeerLimit(most=1, per_second=1, clock=lambda: 0.0)
     for number in range(10_500):
         assert limit.spend(str(number), 1) == 0
-    assert len(limit._left) == 10_000
+    assert len(limit._buckets) == 10_000
 
 
 def test_every_language_says_the_same_things() -> None:

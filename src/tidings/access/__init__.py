@@ -5,8 +5,9 @@ which it knows only hashes. Without a key file everybody who can reach a listene
 a gateway listens on loopback only.
 """
 
+from tidings.access.bucket import Bucket
 from tidings.access.following import follow_keys
-from tidings.access.keyfile import InvalidKeyFile, KeyFile, read_rate, write_rate
+from tidings.access.keyfile import InvalidKeyFile, KeyFile
 from tidings.access.keyring import Keyring
 from tidings.access.keys import Key, NewKey, hash_secret, new_key
 from tidings.access.principal import ANYBODY, Permission, Principal
@@ -15,6 +16,7 @@ from tidings.access.settings import AuthSettings
 __all__ = [
     "ANYBODY",
     "AuthSettings",
+    "Bucket",
     "InvalidKeyFile",
     "Key",
     "KeyFile",
@@ -25,6 +27,4 @@ __all__ = [
     "follow_keys",
     "hash_secret",
     "new_key",
-    "read_rate",
-    "write_rate",
 ]

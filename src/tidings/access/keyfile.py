@@ -18,7 +18,6 @@ from tidings.model import Rate
 _HEADER: Final = (
     "# Kept by `tidings keys`. It holds hashes of keys; the keys themselves are kept by those who use them.\n"
 )
-_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class InvalidKeyFile(TidingsError):
@@ -113,7 +112,7 @@ def _key(shape: _KeyShape) -> Key:
         permissions=frozenset(shape.permissions),
         created_at=shape.created,
         expires_at=shape.expires,
-        rate=None if shape.rate is None else read_rate(shape.rate),
+        rate=None if shape.rate is None else Rate.parse(shape.rate),
     )
 
 
@@ -129,23 +128,9 @@ def _plain(key: Key) -> dict[str, Any]:
     if key.expires_at is not None:
         plain["expires"] = _iso(key.expires_at)
     if key.rate is not None:
-        plain["rate"] = write_rate(key.rate)
+        plain["rate"] = str(key.rate)
     return plain
 
 
 def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds")
-
-
-def read_rate(text: str) -> Rate:
-    """Read ``100/s``; raise ValueError on anything else."""
-    count, _, unit = text.partition("/")
-    if unit not in _SECONDS or not count.isdecimal() or not int(count):
-        raise ValueError("a rate reads COUNT/UNIT with s, m, h or d, such as 100/s")
-    return Rate(count=int(count), seconds=_SECONDS[unit])
-
-
-def write_rate(rate: Rate) -> str:
-    """Write a rate as ``read_rate`` reads it."""
-    unit = next(unit for unit, seconds in _SECONDS.items() if seconds == rate.seconds)
-    return f"{rate.count}/{unit}"

@@ -5,34 +5,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Final
 
+from tidings.access.bucket import Bucket
 from tidings.access.keys import Key, hash_secret, split_token
 from tidings.access.principal import Principal
 from tidings.errors import Overloaded, Unauthenticated
 
 _NOBODY: Final = "0" * 64
 """Compared with when there is no such key, so that an id that exists takes no longer to refuse."""
-
-
-class _Allowance:
-    """A token bucket: a second's worth may be used at once, and it fills as time goes by."""
-
-    __slots__ = ("_left", "_most", "_per_second", "_since")
-
-    def __init__(self, key: Key, now: float) -> None:
-        rate = key.rate
-        self._per_second = rate.count / rate.seconds if rate else 0.0
-        self._most = max(1.0, self._per_second)
-        self._left = self._most
-        self._since = now
-
-    def use(self, now: float) -> float:
-        """Take one; return 0, or after how many seconds there is one again."""
-        self._left = min(self._most, self._left + max(0.0, now - self._since) * self._per_second)
-        self._since = now
-        if self._left >= 1:
-            self._left -= 1
-            return 0.0
-        return (1 - self._left) / self._per_second
 
 
 class Keyring:
@@ -42,7 +21,7 @@ class Keyring:
         """Take keys by id; ``clock`` gives the time, epoch seconds."""
         self._clock = clock
         self._keys = dict(keys)
-        self._allowances: dict[str, _Allowance] = {}
+        self._allowances: dict[str, Bucket] = {}
 
     def replace(self, keys: Mapping[str, Key]) -> None:
         """Use these keys from now on."""
@@ -74,10 +53,13 @@ class Keyring:
     def _count(self, key: Key, now: float) -> None:
         if key.rate is None:
             return
+        per_second = key.rate.count / key.rate.seconds
         allowance = self._allowances.get(key.id)
         if allowance is None:
-            allowance = self._allowances[key.id] = _Allowance(key, now)
-        wait = allowance.use(now)
+            # A second's worth may be used at once.
+            allowance = Bucket(most=max(1.0, per_second), per_second=per_second, now=now)
+            self._allowances[key.id] = allowance
+        wait = allowance.spend(1, now)
         if wait > 0:
             limit = f"{key.rate.count} calls in {key.rate.seconds:g} s"
             raise Overloaded(f"key {key.id} may make {limit}", retry_after=wait)

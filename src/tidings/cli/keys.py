@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from tidings.access import InvalidKeyFile, Key, KeyFile, Permission, new_key, read_rate, write_rate
+from tidings.access import InvalidKeyFile, Key, KeyFile, Permission, new_key
 from tidings.cli.terminal import PROBLEMS, Format, FormatOption, err, fail, out, print_json
 from tidings.model import Rate
 
@@ -133,7 +133,7 @@ def _end(text: str | None, now: datetime) -> datetime | None:
 
 def _rate(text: str | None) -> Rate | None:
     try:
-        return None if text is None else read_rate(text)
+        return None if text is None else Rate.parse(text)
     except ValueError as error:
         fail(f"--rate: {error}")
 
@@ -144,7 +144,7 @@ def _plain(key: Key) -> dict[str, Any]:
         "name": key.name,
         "orgs": "all" if key.orgs is None else sorted(key.orgs),
         "permissions": sorted(each.value for each in key.permissions),
-        "rate": None if key.rate is None else write_rate(key.rate),
+        "rate": None if key.rate is None else str(key.rate),
         "created": key.created_at.date().isoformat(),
         "expires": None if key.expires_at is None else key.expires_at.date().isoformat(),
     }

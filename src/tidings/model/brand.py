@@ -1,12 +1,16 @@
 """Brands (tenants), their webhook endpoints, and how secrets are named without being held."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from tidings.model.contact import SERVICE
+
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_RATE: Final = re.compile(r"([1-9][0-9]{0,6})/([smhd])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,22 @@ class Secrets(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """At most ``count`` in ``seconds``."""
+    """At most ``count`` in ``seconds``; ``str()`` gives the written form ``50/s`` and ``parse`` reads it."""
 
     count: int
     seconds: float
+
+    def __str__(self) -> str:
+        unit = next((unit for unit, seconds in _UNITS.items() if seconds == self.seconds), f"{self.seconds:g}s")
+        return f"{self.count}/{unit}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Rate":
+        """Read ``50/s``; the unit is s, m, h or d. Raise ValueError on anything else."""
+        found = _RATE.fullmatch(text)
+        if found is None:
+            raise ValueError("a rate reads COUNT/UNIT with s, m, h or d, such as 100/s")
+        return cls(count=int(found[1]), seconds=_UNITS[found[2]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

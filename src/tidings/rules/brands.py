@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from tidings.documents import Document, Path, Report, validate
-from tidings.model import Brand, Cap, Colours, ConsentPolicy, Endpoint, QuietHours, SecretRef, Secrets, Severity
-from tidings.rules.forms import is_reference, read_clock_time, read_pause, read_pauses, read_rate, read_zone
+from tidings.model import Brand, Cap, Colours, ConsentPolicy, Endpoint, QuietHours, Rate, SecretRef, Secrets, Severity
+from tidings.rules.forms import is_reference, read_clock_time, read_pause, read_pauses, read_zone
 from tidings.rules.shapes import BrandsFile, BrandShape, ColoursShape, EndpointShape, QuietHoursShape
 from tidings.rules.timing_shapes import CapShape
 
@@ -170,7 +170,7 @@ def _endpoint(org: int, shape: EndpointShape) -> Endpoint:
         name=shape.name,
         url=shape.url,
         secrets=tuple(SecretRef.parse(each) for each in shape.secrets),
-        rate=None if shape.rate is None else read_rate(shape.rate),
+        rate=None if shape.rate is None else Rate.parse(shape.rate),
         concurrency=shape.concurrency,
         ordering=shape.ordering,
         headers=MappingProxyType({name: _header(value) for name, value in shape.headers.items()}),

@@ -22,7 +22,6 @@ _ADDRESS: Final = re.compile(rf"{_LOCAL}@{_LABEL}(?:\.{_LABEL})*")
 _MAILBOX: Final = re.compile(r"(?P<name>[^<>\x00-\x1f\x7f]*)<(?P<address>[^<>]*)>")
 _LONGEST_ADDRESS: Final = 254
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?")
-_RATE: Final = re.compile(r"([1-9][0-9]{0,6})/(s|m|h|d)")
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PAUSE: Final = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)")
 _LONGEST_PAUSE_MS: Final = 7 * 86_400_000
@@ -138,17 +137,13 @@ def secret_reference(text: str) -> str:
 
 def rate(text: str) -> str:
     """Check a rate such as ``50/s``."""
-    if not _RATE.fullmatch(text):
+    try:
+        Rate.parse(text)
+    except ValueError:
         raise PydanticCustomError(
             "invalid-rate", "this is not a rate", {"hint": "write 50/s, 600/m, 10000/h or 5000/d"}
-        )
+        ) from None
     return text
-
-
-def read_rate(text: str) -> Rate:
-    """Return a checked rate."""
-    count, _, unit = text.partition("/")
-    return Rate(count=int(count), seconds=_SECONDS[unit])
 
 
 def pause(text: str) -> str:

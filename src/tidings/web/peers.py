@@ -8,6 +8,8 @@ from typing import Final
 
 from aiohttp import web
 
+from tidings.access import Bucket
+
 _MOST_PEERS: Final = 10_000
 _SUBSCRIBER_BITS: Final = 64
 """How much of an IPv6 address is one subscriber's."""
@@ -50,26 +52,24 @@ class PeerLimit:
         self._most = most
         self._per_second = per_second
         self._clock = clock
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """By peer, those that asked last at the end: what was left, and when."""
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        """By peer, those that asked last at the end."""
 
     def spend(self, peer: str, cost: float) -> int:
         """Take a cost; return 0, or the whole seconds to wait where there is not enough left, and take nothing."""
         now = self._clock()
-        left = self._left_of(peer, now)
-        if left < cost:
-            return math.ceil((cost - left) / self._per_second)
-        self._left[peer] = (left - cost, now)
-        self._left.move_to_end(peer)
-        if len(self._left) > _MOST_PEERS:
-            self._left.popitem(last=False)
-        return 0
+        return math.ceil(self._bucket(peer, now).spend(cost, now))
 
     def fine(self, peer: str, cost: float) -> None:
         """Take a cost that was not known beforehand, down to nothing left."""
         now = self._clock()
-        self._left[peer] = (max(0.0, self._left_of(peer, now) - cost), now)
+        self._bucket(peer, now).fine(cost, now)
 
-    def _left_of(self, peer: str, now: float) -> float:
-        left, since = self._left.get(peer, (self._most, now))
-        return min(self._most, left + (now - since) * self._per_second)
+    def _bucket(self, peer: str, now: float) -> Bucket:
+        bucket = self._buckets.get(peer)
+        if bucket is None:
+            bucket = self._buckets[peer] = Bucket(most=self._most, per_second=self._per_second, now=now)
+            if len(self._buckets) > _MOST_PEERS:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(peer)
+        return bucket
