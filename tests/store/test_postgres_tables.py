@@ -100,6 +100,7 @@ EXPECTED_INDEXES = {
     "drop_revisions": "delivery_pkey",
     "drop_old_reservations": "reservation_sent",
     "persons_unfinished": "delivery_pkey",
+    "persons_in_hands": "delivery_pkey",
     "persons_deliveries": "delivery_pkey",
     "persons_under_way": "delivery_queue",
     "scrub_attempts": "attempt_pkey",

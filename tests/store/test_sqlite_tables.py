@@ -144,6 +144,7 @@ EXPECTED_PLANS = {
     "get_contact": "SEARCH contact USING PRIMARY KEY (org_id=? AND customer_id=?)",
     "last_seqs": "SEARCH delivery",
     "persons_unfinished": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+    "persons_in_hands": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
     "scrub_attempts": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
     "scrub_deliveries": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
     "persons_under_way": "SCAN delivery USING INDEX delivery_leased",

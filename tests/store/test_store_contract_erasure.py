@@ -1,13 +1,24 @@
 """The contract of every store: a person can be forgotten."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from store_kit import T0, by_hand, lease_one, make_event, make_publication, settlement, state_of
-from tidings.model import Cause, Contact, Recipient, RecipientKind, State, SuppressionReason, new_suppression
-from tidings.store import Erasure, Person, Publication, Recorded, RejectedBody, Store, SuppressionFilter, open_store
+from tidings.model import Cause, Contact, Delivery, Recipient, RecipientKind, State, SuppressionReason, new_suppression
+from tidings.store import (
+    DeliveryFilter,
+    Erasure,
+    Person,
+    Publication,
+    Recorded,
+    RejectedBody,
+    Store,
+    SuppressionFilter,
+    open_store,
+)
 
 ADDRESS = "asha@example.com"
 PERSON = Person(org_id=50750, customer_id="c-7", addresses=(ADDRESS,))
@@ -94,6 +105,29 @@ async def test_what_is_under_way_stays_until_it_is_done_again(store: Store) -> N
     await store.settle([settlement(leased, Cause.ACCEPTED)])
     again = first + await store.erase(PERSON, now=T0 + 9)
     assert again == Erasure(contacts=1, events=1, deliveries=1, attempts=1)
+
+
+async def test_what_ends_while_a_person_is_erased_is_erased_too(store: Store) -> None:
+    """Workers lease and settle meanwhile; once nothing is said to be under way, nothing of the person is left."""
+    names = [f"e-{number}" for number in range(400)]
+    await store.record([publication(name) for name in names])
+
+    async def work() -> None:
+        while leased := await store.lease(now=T0 + 10, until=T0 + 10**6, limit=3):
+            await store.settle([settlement(each, Cause.ACCEPTED) for each in leased])
+
+    working = [asyncio.create_task(work()) for _ in range(4)]
+    done = await store.erase(PERSON, now=T0 + 9)
+    while done.under_way:
+        done = await store.erase(PERSON, now=T0 + 9)
+    erased = [each for name in names for each in await _deliveries_of(store, name)]
+    await asyncio.gather(*working)
+    assert len(erased) == len(names)
+    assert {each.customer_id for each in erased} == {None}
+
+
+async def _deliveries_of(store: Store, event_id: str) -> tuple[Delivery, ...]:
+    return (await store.list_deliveries(DeliveryFilter(event_id=event_id), page_size=9, page_token="")).deliveries
 
 
 async def test_an_e_mail_to_the_persons_address_is_theirs(store: Store) -> None:

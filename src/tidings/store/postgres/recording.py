@@ -1,12 +1,12 @@
 """Recording events with the deliveries they call for, many publications at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from tidings.model import PlannedDelivery
+from tidings.store.answers import REUSED, Decided, new, repeated
 from tidings.store.moved import MovesSeen
 from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
 from tidings.store.postgres.contacts import keep_contacts
@@ -16,20 +16,10 @@ from tidings.store.postgres.interventions import Interventions
 from tidings.store.postgres.lane import TryAgain
 from tidings.store.postgres.ordering import keep_order, lock_lanes
 
-_REUSED: Final = RecordResult(recorded=Recorded.REUSED)
 _LEAP: Final = 4_096
 """How far ahead a revision's use is noted, so that it is noted seldom; it then stays that much longer."""
 
 _Identity = tuple[int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """What an event that is there already came to."""
-
-    digest: bytes
-    matched_rules: tuple[str, ...]
-    delivery_ids: tuple[str, ...]
 
 
 class Recorder:
@@ -55,7 +45,7 @@ class Recorder:
 
     async def _record(
         self, connection: Connection, wanted: Mapping[_Identity, Publication]
-    ) -> tuple[dict[_Identity, _Decided], dict[str, str]]:
+    ) -> tuple[dict[_Identity, Decided], dict[str, str]]:
         """Record what is new; what was decided for the rest, and by planned delivery the digest that took its event."""
         planned = [(each.event.org_id, planned) for each in wanted.values() for planned in each.deliveries]
         await lock_lanes(connection, [(org_id, each.lane) for org_id, each in planned if each.lane is not None])
@@ -109,7 +99,7 @@ class Recorder:
 def _answers(
     publications: Sequence[Publication],
     first: Mapping[_Identity, Publication],
-    decided: Mapping[_Identity, _Decided],
+    decided: Mapping[_Identity, Decided],
     joined: Mapping[str, str],
 ) -> Iterator[RecordResult]:
     met: set[_Identity] = set()
@@ -117,32 +107,18 @@ def _answers(
         identity = _identity(each.event)
         known = decided.get(identity)
         if known is not None:
-            yield _repeated(known, each.event)
+            yield repeated(known, each.event)
         elif identity not in met:
             met.add(identity)
-            yield _result(Recorded.NEW, each, joined)
+            yield new(each, joined)
         elif first[identity].event.digest == each.event.digest:
-            yield _result(Recorded.DUPLICATE, first[identity], joined)
+            yield new(first[identity], joined)._replace(recorded=Recorded.DUPLICATE)
         else:
-            yield _REUSED
+            yield REUSED
 
 
 def _identity(event: StoredEvent) -> _Identity:
     return event.org_id, event.event_id
-
-
-def _repeated(known: _Decided, event: StoredEvent) -> RecordResult:
-    if known.digest != event.digest:
-        return _REUSED
-    return RecordResult(recorded=Recorded.DUPLICATE, matched_rules=known.matched_rules, delivery_ids=known.delivery_ids)
-
-
-def _result(recorded: Recorded, publication: Publication, joined: Mapping[str, str]) -> RecordResult:
-    return RecordResult(
-        recorded=recorded,
-        matched_rules=publication.event.matched_rules,
-        delivery_ids=tuple(joined.get(each.id, each.id) for each in publication.deliveries),
-    )
 
 
 async def _insert_events(connection: Connection, events: Sequence[StoredEvent]) -> dict[_Identity, int]:
@@ -153,7 +129,7 @@ async def _insert_events(connection: Connection, events: Sequence[StoredEvent]) 
     return {(row["org_id"], row["event_id"]): row["seq"] for row in rows}
 
 
-async def _decided(connection: Connection, identities: Sequence[_Identity]) -> dict[_Identity, _Decided]:
+async def _decided(connection: Connection, identities: Sequence[_Identity]) -> dict[_Identity, Decided]:
     """Return what was decided for events that are there; raise TryAgain for one that has just gone."""
     if not identities:
         return {}
@@ -164,7 +140,7 @@ async def _decided(connection: Connection, identities: Sequence[_Identity]) -> d
     if len(rows) < len(identities):
         raise TryAgain
     return {
-        (row["org_id"], row["event_id"]): _Decided(
+        (row["org_id"], row["event_id"]): Decided(
             row["digest"], tuple(orjson.loads(row["matched_rules"])), tuple(row["delivery_ids"])
         )
         for row in rows

@@ -11,6 +11,7 @@ from typing import Any, Final
 from tidings.errors import Overloaded
 from tidings.model import Attempt, Contact, Delivery, Recipient, State, Suppression, SuppressionReason
 from tidings.store.causes import check_intervention, check_settlement
+from tidings.store.erasing import Stretch, in_stretches
 from tidings.store.moved import MovesSeen
 from tidings.store.paging import check_page_size, decode_customer, decode_place, decode_token
 from tidings.store.port import (
@@ -46,9 +47,7 @@ from tidings.store.postgres.directory import beat, save_endpoint_states, save_re
 from tidings.store.postgres.driver import Connection, connect, misconfigured, trouble
 from tidings.store.postgres.erasure import (
     Eraser,
-    Stretch,
     erase_person,
-    in_stretches,
     last_seqs,
     under_way,
 )
@@ -304,20 +303,16 @@ class PostgresStore:
         settle = self._lanes.settle
         last_delivery, last_event = await settle.run(last_seqs, None)
 
-        async def deliveries(after: int, through: int) -> Erasure:
-            stretch = Stretch(person=person, after=after, through=through, now=now)
+        async def deliveries(stretch: Stretch) -> Erasure:
             return await settle.run(self._work.settlements.eraser.deliveries, stretch)
 
-        async def events(after: int, through: int) -> Erasure:
-            return await settle.run(
-                self._work.settlements.eraser.events,
-                Stretch(person=person, after=after, through=through, now=now),
-            )
+        async def events(stretch: Stretch) -> Erasure:
+            return await settle.run(self._work.settlements.eraser.events, stretch)
 
-        done = await in_stretches(last_delivery, deliveries, Erasure())
-        if left := await settle.run(under_way, person):
+        done = await in_stretches(person, last=last_delivery, now=now, erase=deliveries)
+        if left := max(done.under_way, await settle.run(under_way, person)):
             return done + Erasure(under_way=left)
-        done = await in_stretches(last_event, events, done)
+        done += await in_stretches(person, last=last_event, now=now, erase=events)
         return done + await settle.run(erase_person, person)
 
     async def save_revision(self, revision: Revision) -> None:

@@ -1,35 +1,15 @@
-"""Forgetting a person, stretch by stretch, so that nobody else's call waits for long.
+"""The erasing of a person: what each stretch of rows, and what is apart from them, takes."""
 
-No index leads from a person to what concerns them: it would cost every event that is stored, for the sake of a rare
-request. So deliveries and events are gone through once, in stretches of rows.
-"""
-
-import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
 
 import orjson
 
-from tidings.model import Cause, Recipient, RecipientKind, State, address_key
+from tidings.model import Cause, State, address_key
+from tidings.store.erasing import REASON, Stretch, mentions, recipients_of
 from tidings.store.port import Erasure, Intervention, Person
 from tidings.store.sqlite.digests import members_of
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of, value_of
 from tidings.store.sqlite.interventions import Interventions
-
-_STRETCH: Final = 20_000
-"""Rows gone through in one transaction: some ten milliseconds."""
-_REASON: Final = "its customer was erased"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
-    """A person, and the rows among which to look for them."""
-
-    person: Person
-    after: int
-    through: int
-    now: int
 
 
 class Eraser:
@@ -49,7 +29,7 @@ class Eraser:
     def _events(self, connection: Connection, stretch: Stretch) -> Erasure:
         values = _values(stretch)
         members = members_of(connection, "members_of_person", values)
-        off = Intervention(cause=Cause.CANCELLED, reason=_REASON, now=stretch.now)
+        off = Intervention(cause=Cause.CANCELLED, reason=REASON, now=stretch.now)
         cancelled = self._interventions.leave_digests(connection, members, off)
         scrubbed = connection.execute(SQL["scrub_events"], values).rowcount
         return Erasure(events=scrubbed, deliveries=cancelled, cancelled=cancelled)
@@ -57,12 +37,15 @@ class Eraser:
     def _deliveries(self, connection: Connection, stretch: Stretch) -> Erasure:
         values = _values(stretch)
         waiting = [name for (name,) in rows_of(connection, "persons_unfinished", values)]
-        off = Intervention(cause=Cause.CANCELLED, reason=_REASON, now=stretch.now)
+        off = Intervention(cause=Cause.CANCELLED, reason=REASON, now=stretch.now)
         (states,) = self._interventions.by_id(connection, [(waiting, off)])
         attempts = connection.execute(SQL["scrub_attempts"], values).rowcount
-        deliveries = connection.execute(SQL["scrub_deliveries"], values | {"reason": _REASON}).rowcount
+        deliveries = connection.execute(SQL["scrub_deliveries"], values | {"reason": REASON}).rowcount
         return Erasure(
-            deliveries=deliveries, attempts=attempts, cancelled=sum(state is State.CANCELLED for state in states)
+            deliveries=deliveries,
+            attempts=attempts,
+            cancelled=sum(state is State.CANCELLED for state in states),
+            under_way=value_of(connection, "persons_in_hands", values),
         )
 
 
@@ -82,17 +65,10 @@ def erase_person(connection: Connection, persons: Sequence[Person]) -> list[Eras
     return [_erase_person(connection, each) for each in persons]
 
 
-async def in_stretches(last: int, erase: Callable[[int, int], Awaitable[Erasure]], done: Erasure) -> Erasure:
-    """Add up what erasing came to over rows up to ``last``."""
-    for after in range(0, last, _STRETCH):
-        done += await erase(after, min(after + _STRETCH, last))
-    return done
-
-
 def _erase_person(connection: Connection, person: Person) -> Erasure:
     values = {"org_id": person.org_id, "customer_id": person.customer_id}
     contacts = connection.execute(SQL["drop_contact"], values).rowcount
-    mentioned = _mentions(person)
+    mentioned = mentions(person)
     found = [
         row[0]
         for row in connection.execute(SQL["rejected_bodies"])
@@ -109,20 +85,13 @@ def _erase_person(connection: Connection, person: Person) -> Erasure:
     return Erasure(contacts=contacts, rejected_bodies=len(found), suppressions=suppressions)
 
 
-def _mentions(person: Person) -> re.Pattern[bytes]:
-    """Find a person's number or address standing by itself: ``471`` is not in ``4711``."""
-    words = b"|".join(re.escape(each.encode()) for each in (person.customer_id, *person.addresses))
-    return re.compile(rb"(?<![A-Za-z0-9])(?:" + words + rb")(?![A-Za-z0-9])", re.IGNORECASE)
-
-
 def _values(stretch: Stretch) -> dict[str, Value]:
     return _values_of(stretch.person) | {"after": stretch.after, "through": stretch.through}
 
 
 def _values_of(person: Person) -> dict[str, Value]:
-    recipients = [str(Recipient(kind=RecipientKind.ADDRESS, name=each)) for each in person.addresses]
     return {
         "org_id": person.org_id,
         "customer_id": person.customer_id,
-        "recipients": orjson.dumps(recipients).decode(),
+        "recipients": orjson.dumps(recipients_of(person)).decode(),
     }

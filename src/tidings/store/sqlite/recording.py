@@ -1,13 +1,14 @@
 """Recording events with the deliveries they call for, many publications at a time."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import orjson
 
 from tidings.model import PlannedDelivery
+from tidings.store.answers import Decided, new, repeated
 from tidings.store.moved import MovesSeen
-from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
+from tidings.store.port import Publication, RecordResult, StoredEvent
 from tidings.store.sqlite.contacts import keep_contacts
 from tidings.store.sqlite.digests import gather
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
@@ -15,18 +16,8 @@ from tidings.store.sqlite.ids import EventIds, Identity
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.ordering import keep_order
 
-_REUSED: Final = RecordResult(recorded=Recorded.REUSED)
-_NOTHING: Final = RecordResult(recorded=Recorded.NEW)
 _LEAP: Final = 4_096
 """How far ahead a revision's use is noted, so that it is noted seldom; it then stays that much longer."""
-
-
-class _Decided(NamedTuple):
-    """What an event that is there already came to."""
-
-    digest: bytes
-    matched_rules: tuple[str, ...]
-    delivery_ids: tuple[str, ...]
 
 
 class Recorder:
@@ -61,7 +52,7 @@ class Recorder:
         for publication, identity, key in zip(publications, identities, keys, strict=True):
             event, planned = publication.event, publication.deliveries
             if (known := decided.get(identity)) is not None:
-                results.append(_repeated(known, event))
+                results.append(repeated(known, event))
                 continue
             seq += 1
             events.append(_event_row(seq, event))
@@ -80,8 +71,8 @@ class Recorder:
                     joined[each.id] = self._gather(connection, seq, event, each, row)
                 if each.lane is not None:
                     in_lanes.append(each.id)
-            result = _new(publication, joined)
-            decided[identity] = _Decided(event.digest, result.matched_rules, result.delivery_ids)
+            result = new(publication, joined)
+            decided[identity] = Decided(event.digest, result.matched_rules, result.delivery_ids)
             results.append(result)
         insert_rows(connection, "insert_events", events)
         insert_rows(connection, "insert_deliveries", deliveries)
@@ -122,30 +113,14 @@ class Recorder:
                 connection.execute(SQL["use_revision"], {"id": revision, "used_seq": seq + _LEAP})
 
 
-def _decided(connection: Connection, seqs: Sequence[int]) -> dict[Identity, _Decided]:
+def _decided(connection: Connection, seqs: Sequence[int]) -> dict[Identity, Decided]:
     if not seqs:
         return {}
     rows = rows_of(connection, "decided_events", {"seqs": orjson.dumps(seqs).decode()})
     return {
-        (org_id, event_id): _Decided(bytes.fromhex(digest), tuple(matched_rules), tuple(delivery_ids))
+        (org_id, event_id): Decided(bytes.fromhex(digest), tuple(matched_rules), tuple(delivery_ids))
         for org_id, event_id, digest, matched_rules, delivery_ids in rows
     }
-
-
-def _repeated(known: _Decided, event: StoredEvent) -> RecordResult:
-    if known.digest != event.digest:
-        return _REUSED
-    return RecordResult(recorded=Recorded.DUPLICATE, matched_rules=known.matched_rules, delivery_ids=known.delivery_ids)
-
-
-def _new(publication: Publication, joined: Mapping[str, str]) -> RecordResult:
-    if not publication.deliveries and not publication.event.matched_rules:
-        return _NOTHING
-    return RecordResult(
-        recorded=Recorded.NEW,
-        matched_rules=publication.event.matched_rules,
-        delivery_ids=tuple(joined.get(each.id, each.id) for each in publication.deliveries),
-    )
 
 
 def _event_row(seq: int, event: StoredEvent) -> tuple[Value, ...]:

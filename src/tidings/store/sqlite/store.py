@@ -11,6 +11,7 @@ from typing import Final
 from tidings.errors import Overloaded
 from tidings.model import Attempt, Contact, Delivery, Recipient, State, Suppression, SuppressionReason
 from tidings.store.causes import check_intervention, check_settlement
+from tidings.store.erasing import Stretch, in_stretches
 from tidings.store.feed import Feed
 from tidings.store.moved import MovesSeen
 from tidings.store.paging import check_page_size, decode_customer, decode_place, decode_token
@@ -45,7 +46,7 @@ from tidings.store.sqlite.contacts import contact_pages, contacts_named, upsert_
 from tidings.store.sqlite.digests import gathered
 from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
 from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, empty_log, trouble
-from tidings.store.sqlite.erasure import Eraser, Stretch, erase_person, in_stretches, last_seqs, under_way
+from tidings.store.sqlite.erasure import Eraser, erase_person, last_seqs, under_way
 from tidings.store.sqlite.ids import EventIds
 from tidings.store.sqlite.interventions import Hastening, Interventions
 from tidings.store.sqlite.lane import Lane
@@ -334,18 +335,16 @@ class SqliteStore:
         write = self._lanes.write
         last_delivery, last_event = await write.run(last_seqs, None)
 
-        async def deliveries(after: int, through: int) -> Erasure:
-            stretch = Stretch(person=person, after=after, through=through, now=now)
+        async def deliveries(stretch: Stretch) -> Erasure:
             return await write.run(self._writing.eraser.deliveries, stretch)
 
-        async def events(after: int, through: int) -> Erasure:
-            stretch = Stretch(person=person, after=after, through=through, now=now)
+        async def events(stretch: Stretch) -> Erasure:
             return await write.run(self._writing.eraser.events, stretch)
 
-        done = await in_stretches(last_delivery, deliveries, Erasure())
-        if left := await write.run(under_way, person):
+        done = await in_stretches(person, last=last_delivery, now=now, erase=deliveries)
+        if left := max(done.under_way, await write.run(under_way, person)):
             return done + Erasure(under_way=left)
-        done = await in_stretches(last_event, events, done)
+        done += await in_stretches(person, last=last_event, now=now, erase=events)
         done += await write.run(erase_person, person)
         await asyncio.to_thread(self._empty_log)
         return done

@@ -29,6 +29,12 @@ UPDATE delivery SET
     reason = :reason
 WHERE seq = ANY(:seqs::bigint[]);
 
+-- persons_in_hands
+-- How many of a person's deliveries within a stretch are in workers' hands, or came back while it was gone through, and so were left as they are.
+SELECT count(*) AS count FROM delivery
+WHERE seq > :after AND seq <= :through AND org_id = :org_id AND state IN ('waiting', 'held', 'sending')
+    AND (customer_id = :customer_id OR recipient = ANY(:recipients::text[]));
+
 -- persons_under_way
 -- How many of a person's deliveries are in workers' hands, or came back from them since they were looked for.
 SELECT count(*) AS count

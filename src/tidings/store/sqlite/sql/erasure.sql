@@ -28,6 +28,12 @@ UPDATE delivery SET
 WHERE seq > :after AND seq <= :through AND +org_id = :org_id AND state <> 'sending'
     AND (customer_id = :customer_id OR recipient IN (SELECT value FROM json_each(:recipients)));
 
+-- persons_in_hands
+-- How many of a person's deliveries within a stretch are in workers' hands, and so were left as they are.
+SELECT count(*) FROM delivery
+WHERE seq > :after AND seq <= :through AND +org_id = :org_id AND state = 'sending'
+    AND (customer_id = :customer_id OR recipient IN (SELECT value FROM json_each(:recipients)));
+
 -- persons_under_way
 -- How many of a person's deliveries are in workers' hands.
 SELECT count(*) FROM delivery INDEXED BY delivery_leased
