@@ -6,7 +6,8 @@ and nothing else: no SQL and no driver's name leaves this package.
 
 from tidings.store.copying import Copied, CopyDiffers, copy_store
 from tidings.store.opening import open_store
-from tidings.store.port import (
+from tidings.store.port import Store
+from tidings.store.values import (
     Backlog,
     CallOff,
     Claim,
@@ -32,7 +33,6 @@ from tidings.store.port import (
     Retention,
     Revision,
     Settlement,
-    Store,
     StoredEvent,
     SuppressionFilter,
     SuppressionPage,

@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
+from tidings.store.values import (
+    Publication,
+    Recorded,
+    RecordResult,
+    StoredEvent,
+)
 
 REUSED: Final = RecordResult(recorded=Recorded.REUSED)
 _NOTHING: Final = RecordResult(recorded=Recorded.NEW)

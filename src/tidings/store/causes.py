@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from tidings.model import ENDED, MOVES, Cause, State
-from tidings.store.port import DeliveryChange, Intervention, Settlement
+from tidings.store.values import (
+    DeliveryChange,
+    Intervention,
+    Settlement,
+)
 
 UNFINISHED: Final = frozenset(State) - ENDED
 FAILED: Final = ENDED - {State.DELIVERED}

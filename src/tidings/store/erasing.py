@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tidings.model import Recipient, RecipientKind
-from tidings.store.port import Erasure, Person
+from tidings.store.values import (
+    Erasure,
+    Person,
+)
 
 REASON: Final = "its customer was erased"
 _STRETCH: Final = 20_000

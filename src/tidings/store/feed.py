@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from tidings.store.port import DeliveryChange
+from tidings.store.values import (
+    DeliveryChange,
+)
 
 _QUEUE: Final = 4_096
 """How many changes wait for one reader: a few hundred kilobytes."""

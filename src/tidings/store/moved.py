@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from tidings.store.feed import Feed
-from tidings.store.port import DeliveryChange
+from tidings.store.values import (
+    DeliveryChange,
+)
 
 
 class MovesSeen:

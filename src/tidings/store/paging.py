@@ -11,7 +11,9 @@ import struct
 from dataclasses import dataclass
 
 from tidings.errors import FieldViolation, InvalidRequest
-from tidings.store.port import DeliveryFilter
+from tidings.store.values import (
+    DeliveryFilter,
+)
 
 _HEAD = struct.Struct(">8sq")
 

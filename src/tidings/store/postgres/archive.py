@@ -7,8 +7,14 @@ from typing import Final
 import orjson
 
 from tidings.store.paging import encode_place
-from tidings.store.port import EventFilter, EventPage, EventSummary, RejectedBody, RejectedPage
 from tidings.store.postgres.driver import Connection, Row
+from tidings.store.values import (
+    EventFilter,
+    EventPage,
+    EventSummary,
+    RejectedBody,
+    RejectedPage,
+)
 
 NEWEST: Final = 2**63 - 1
 """Later than any row: where the first page starts."""

@@ -7,8 +7,11 @@ import orjson
 
 from tidings.model import ConsentMark, ConsentSource, Contact, merged, objections_of
 from tidings.store.paging import encode_customer
-from tidings.store.port import ContactPage, Publication
 from tidings.store.postgres.driver import Connection, Row, escaped, plain
+from tidings.store.values import (
+    ContactPage,
+    Publication,
+)
 
 _FIRST, _LAST = -(2**63), 2**63 - 1
 

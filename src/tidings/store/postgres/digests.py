@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tidings.model import PlannedDelivery
-from tidings.store.port import Gathered, StoredEvent
 from tidings.store.postgres.driver import Connection
+from tidings.store.values import (
+    Gathered,
+    StoredEvent,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from tidings.store.port import EndpointState, Revision
 from tidings.store.postgres.driver import Connection
+from tidings.store.values import (
+    EndpointState,
+    Revision,
+)
 
 
 async def save_revisions(connection: Connection, revisions: Sequence[Revision]) -> list[None]:

@@ -5,10 +5,14 @@ from typing import Any
 
 from tidings.model import Cause, State, address_key
 from tidings.store.erasing import REASON, Stretch, mentions, recipients_of
-from tidings.store.port import Erasure, Intervention, Person
 from tidings.store.postgres.digests import members_of
 from tidings.store.postgres.driver import Connection
 from tidings.store.postgres.interventions import Interventions
+from tidings.store.values import (
+    Erasure,
+    Intervention,
+    Person,
+)
 
 
 class Eraser:

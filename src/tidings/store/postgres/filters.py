@@ -2,7 +2,9 @@
 
 from typing import Any, Final
 
-from tidings.store.port import DeliveryFilter
+from tidings.store.values import (
+    DeliveryFilter,
+)
 
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**63 - 1

@@ -11,12 +11,17 @@ from typing import Any, Final
 from tidings.model import ENDED, MOVES, Cause, Recipient, State
 from tidings.store.causes import BY_HAND, FAILED
 from tidings.store.moved import MovesSeen
-from tidings.store.port import CallOff, DeliveryChange, DeliveryFilter, Intervention
 from tidings.store.postgres.digests import close_digests, drop_members, members_of
 from tidings.store.postgres.driver import Connection
 from tidings.store.postgres.filters import filter_values
 from tidings.store.postgres.ordering import keep_order, lock_lanes_of
 from tidings.store.postgres.reservations import count_no_more
+from tidings.store.values import (
+    CallOff,
+    DeliveryChange,
+    DeliveryFilter,
+    Intervention,
+)
 
 _MOST_HASTENED: Final = 1_000
 """How many one transaction makes due: few enough that others hardly wait for it."""

@@ -7,7 +7,6 @@ from typing import Any
 from tidings.model import Cause, Delivery
 from tidings.store.causes import ENDING, SETTLING, check_weights, settled_change
 from tidings.store.moved import MovesSeen
-from tidings.store.port import DeliveryChange, Leased, Settlement
 from tidings.store.postgres.digests import being_filled, reopen_digests, take_digests
 from tidings.store.postgres.driver import Connection, Row
 from tidings.store.postgres.interventions import Interventions
@@ -15,6 +14,11 @@ from tidings.store.postgres.ordering import keep_order, lock_lanes_of
 from tidings.store.postgres.queues import Queues
 from tidings.store.postgres.reservations import count_no_more, count_sent
 from tidings.store.postgres.rows import delivery_of
+from tidings.store.values import (
+    DeliveryChange,
+    Leased,
+    Settlement,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

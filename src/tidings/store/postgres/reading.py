@@ -5,10 +5,17 @@ from collections.abc import Sequence
 from tidings.model import Attempt, Delivery, State
 from tidings.store.causes import FAILED, UNFINISHED
 from tidings.store.paging import Position, encode_token
-from tidings.store.port import Backlog, DeliveryFilter, DeliveryPage, EndpointState, Revision, StoredEvent
 from tidings.store.postgres.driver import Connection
 from tidings.store.postgres.filters import filter_values
 from tidings.store.postgres.rows import attempt_of, delivery_of, event_of
+from tidings.store.values import (
+    Backlog,
+    DeliveryFilter,
+    DeliveryPage,
+    EndpointState,
+    Revision,
+    StoredEvent,
+)
 
 
 async def events_named(connection: Connection, identities: Sequence[tuple[int, str]]) -> list[StoredEvent | None]:

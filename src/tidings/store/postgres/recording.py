@@ -8,13 +8,18 @@ import orjson
 from tidings.model import PlannedDelivery
 from tidings.store.answers import REUSED, Decided, new, repeated
 from tidings.store.moved import MovesSeen
-from tidings.store.port import Publication, Recorded, RecordResult, StoredEvent
 from tidings.store.postgres.contacts import keep_contacts
 from tidings.store.postgres.digests import gather, lock_digests
 from tidings.store.postgres.driver import Connection
 from tidings.store.postgres.interventions import Interventions
 from tidings.store.postgres.lane import TryAgain
 from tidings.store.postgres.ordering import keep_order, lock_lanes
+from tidings.store.values import (
+    Publication,
+    Recorded,
+    RecordResult,
+    StoredEvent,
+)
 
 _LEAP: Final = 4_096
 """How far ahead a revision's use is noted, so that it is noted seldom; it then stays that much longer."""

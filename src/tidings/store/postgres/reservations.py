@@ -7,8 +7,10 @@ when it was sent it counts for as long as a limit looks back; if it ends without
 from collections.abc import Sequence
 from typing import Final
 
-from tidings.store.port import Claim
 from tidings.store.postgres.driver import Connection
+from tidings.store.values import (
+    Claim,
+)
 
 UNDER_WAY: Final = 2**63 - 1
 """Later than any time: what is under way is within every window."""

@@ -8,8 +8,10 @@ within its organisation must hold over all of them, which PostgreSQL can promise
 from collections.abc import Sequence
 from typing import Final
 
-from tidings.store.port import Retention
 from tidings.store.postgres.driver import Connection
+from tidings.store.values import (
+    Retention,
+)
 
 _START: Final = (-(2**63), 0)
 

@@ -3,8 +3,10 @@
 import orjson
 
 from tidings.model import Attempt, Cause, Channel, Delivery, Recipient, State
-from tidings.store.port import StoredEvent
 from tidings.store.postgres.driver import Row
+from tidings.store.values import (
+    StoredEvent,
+)
 
 
 def delivery_of(row: Row) -> Delivery:

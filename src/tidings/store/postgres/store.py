@@ -14,32 +14,6 @@ from tidings.store.causes import check_intervention, check_settlement
 from tidings.store.erasing import Stretch, in_stretches
 from tidings.store.moved import MovesSeen
 from tidings.store.paging import check_page_size, decode_customer, decode_place, decode_token
-from tidings.store.port import (
-    Backlog,
-    Claim,
-    ContactPage,
-    DeliveryChange,
-    DeliveryFilter,
-    DeliveryPage,
-    EndpointState,
-    Erasure,
-    EventFilter,
-    EventPage,
-    Gathered,
-    Intervention,
-    Leased,
-    Person,
-    Publication,
-    RecordResult,
-    RejectedBody,
-    RejectedPage,
-    Retention,
-    Revision,
-    Settlement,
-    StoredEvent,
-    SuppressionFilter,
-    SuppressionPage,
-)
 from tidings.store.postgres.archive import NEWEST, Keeping, event_pages, keep_rejected, rejected_pages
 from tidings.store.postgres.contacts import contact_pages, contacts_named, upsert_contacts
 from tidings.store.postgres.digests import gathered
@@ -70,6 +44,32 @@ from tidings.store.postgres.retention import Purger
 from tidings.store.postgres.settings import PostgresSettings
 from tidings.store.postgres.suppressions import Lifting, add_suppressions, lift, suppression_pages, suppressions_of
 from tidings.store.postgres.wakeups import Wakeups
+from tidings.store.values import (
+    Backlog,
+    Claim,
+    ContactPage,
+    DeliveryChange,
+    DeliveryFilter,
+    DeliveryPage,
+    EndpointState,
+    Erasure,
+    EventFilter,
+    EventPage,
+    Gathered,
+    Intervention,
+    Leased,
+    Person,
+    Publication,
+    RecordResult,
+    RejectedBody,
+    RejectedPage,
+    Retention,
+    Revision,
+    Settlement,
+    StoredEvent,
+    SuppressionFilter,
+    SuppressionPage,
+)
 
 _RETRY_AFTER: Final = 1.0
 """Seconds; a full queue is worked off in less."""

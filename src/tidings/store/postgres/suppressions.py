@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 from tidings.model import Suppression, SuppressionReason, address_key
 from tidings.store.paging import encode_place
-from tidings.store.port import SuppressionFilter, SuppressionPage
 from tidings.store.postgres.driver import Connection, Row
+from tidings.store.values import (
+    SuppressionFilter,
+    SuppressionPage,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,11 @@ from typing import Final
 
 from tidings.errors import StoreUnavailable
 from tidings.store.feed import Feed
-from tidings.store.port import DeliveryChange
 from tidings.store.postgres.driver import Connection, trouble
 from tidings.store.postgres.settings import PostgresSettings
+from tidings.store.values import (
+    DeliveryChange,
+)
 
 _CHANNEL: Final = "tidings_work"
 _PAUSE: Final = 1.0

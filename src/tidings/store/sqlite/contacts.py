@@ -7,8 +7,11 @@ import orjson
 
 from tidings.model import ConsentMark, ConsentSource, Contact, merged, objections_of
 from tidings.store.paging import encode_customer
-from tidings.store.port import ContactPage, Publication
 from tidings.store.sqlite.driver import SQL, Connection, insert_rows
+from tidings.store.values import (
+    ContactPage,
+    Publication,
+)
 
 _NOTHING = "{}"
 _FIRST, _LAST = -(2**63), 2**63 - 1

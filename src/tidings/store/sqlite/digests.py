@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 import orjson
 
 from tidings.model import PlannedDelivery
-from tidings.store.port import Gathered, StoredEvent
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
+from tidings.store.values import (
+    Gathered,
+    StoredEvent,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
-from tidings.store.port import EndpointState, Revision
 from tidings.store.sqlite.driver import SQL, Connection, insert_rows
+from tidings.store.values import (
+    EndpointState,
+    Revision,
+)
 
 
 def save_revisions(connection: Connection, revisions: Sequence[Revision]) -> list[None]:

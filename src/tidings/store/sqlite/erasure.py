@@ -6,10 +6,14 @@ import orjson
 
 from tidings.model import Cause, State, address_key
 from tidings.store.erasing import REASON, Stretch, mentions, recipients_of
-from tidings.store.port import Erasure, Intervention, Person
 from tidings.store.sqlite.digests import members_of
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of, value_of
 from tidings.store.sqlite.interventions import Interventions
+from tidings.store.values import (
+    Erasure,
+    Intervention,
+    Person,
+)
 
 
 class Eraser:

@@ -4,8 +4,10 @@ from typing import Final
 
 import orjson
 
-from tidings.store.port import DeliveryFilter
 from tidings.store.sqlite.driver import Value
+from tidings.store.values import (
+    DeliveryFilter,
+)
 
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**63 - 1

@@ -13,12 +13,17 @@ import orjson
 from tidings.model import ENDED, MOVES, Cause, Recipient, State
 from tidings.store.causes import BY_HAND, FAILED
 from tidings.store.moved import MovesSeen
-from tidings.store.port import CallOff, DeliveryChange, DeliveryFilter, Intervention
 from tidings.store.sqlite.digests import close_digests, drop_members, members_of
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of
 from tidings.store.sqlite.filters import filter_values
 from tidings.store.sqlite.ordering import keep_order
 from tidings.store.sqlite.reservations import count_no_more
+from tidings.store.values import (
+    CallOff,
+    DeliveryChange,
+    DeliveryFilter,
+    Intervention,
+)
 
 _MOST_HASTENED: Final = 1_000
 """How many one transaction makes due: few enough that others hardly wait for it."""

@@ -9,7 +9,6 @@ import orjson
 from tidings.model import Attempt, Cause, Delivery, State
 from tidings.store.causes import ENDING, SETTLING, check_weights, settled_change
 from tidings.store.moved import MovesSeen
-from tidings.store.port import DeliveryChange, Leased, Settlement
 from tidings.store.sqlite.digests import reopen_digests, take_digests
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
 from tidings.store.sqlite.interventions import Interventions
@@ -17,6 +16,11 @@ from tidings.store.sqlite.ordering import keep_order
 from tidings.store.sqlite.queues import Queues
 from tidings.store.sqlite.reservations import count_no_more, count_sent
 from tidings.store.sqlite.rows import delivery_of
+from tidings.store.values import (
+    DeliveryChange,
+    Leased,
+    Settlement,
+)
 
 _MOST_PLACES: Final = 65_536
 _MAY_GATHER: Final = frozenset({State.HELD.value, State.SENDING.value})

@@ -8,11 +8,18 @@ import orjson
 from tidings.model import Attempt, Delivery, State
 from tidings.store.causes import FAILED, UNFINISHED
 from tidings.store.paging import Position, encode_token
-from tidings.store.port import Backlog, DeliveryFilter, DeliveryPage, EndpointState, Revision, StoredEvent
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of, value_of
 from tidings.store.sqlite.filters import filter_values
 from tidings.store.sqlite.ids import EventIds, Identity
 from tidings.store.sqlite.rows import attempt_of, delivery_of, event_of
+from tidings.store.values import (
+    Backlog,
+    DeliveryFilter,
+    DeliveryPage,
+    EndpointState,
+    Revision,
+    StoredEvent,
+)
 
 
 class Reader:

@@ -8,13 +8,17 @@ import orjson
 from tidings.model import PlannedDelivery
 from tidings.store.answers import Decided, new, repeated
 from tidings.store.moved import MovesSeen
-from tidings.store.port import Publication, RecordResult, StoredEvent
 from tidings.store.sqlite.contacts import keep_contacts
 from tidings.store.sqlite.digests import gather
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
 from tidings.store.sqlite.ids import EventIds, Identity
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.ordering import keep_order
+from tidings.store.values import (
+    Publication,
+    RecordResult,
+    StoredEvent,
+)
 
 _LEAP: Final = 4_096
 """How far ahead a revision's use is noted, so that it is noted seldom; it then stays that much longer."""

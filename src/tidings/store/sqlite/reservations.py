@@ -9,8 +9,11 @@ from typing import Final
 
 import orjson
 
-from tidings.store.port import Claim, Limit
 from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, value_of
+from tidings.store.values import (
+    Claim,
+    Limit,
+)
 
 UNDER_WAY: Final = 2**63 - 1
 """Later than any time: what is under way is within every window."""

@@ -9,9 +9,11 @@ from typing import Final
 
 import orjson
 
-from tidings.store.port import Retention
 from tidings.store.sqlite.driver import SQL, Connection, rows_of
 from tidings.store.sqlite.ids import EventIds
+from tidings.store.values import (
+    Retention,
+)
 
 _START: Final = (-(2**63), 0)
 

@@ -6,7 +6,9 @@ from typing import Any
 import orjson
 
 from tidings.model import Attempt, Cause, Channel, Delivery, Recipient, State
-from tidings.store.port import StoredEvent
+from tidings.store.values import (
+    StoredEvent,
+)
 
 
 def delivery_of(document: Sequence[Any], *, state: State | None = None) -> Delivery:

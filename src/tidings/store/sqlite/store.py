@@ -15,7 +15,23 @@ from tidings.store.erasing import Stretch, in_stretches
 from tidings.store.feed import Feed
 from tidings.store.moved import MovesSeen
 from tidings.store.paging import check_page_size, decode_customer, decode_place, decode_token
-from tidings.store.port import (
+from tidings.store.sqlite.archive import NEWEST, Keeping, event_pages, keep_rejected, rejected_pages
+from tidings.store.sqlite.contacts import contact_pages, contacts_named, upsert_contacts
+from tidings.store.sqlite.digests import gathered
+from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
+from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, empty_log, trouble
+from tidings.store.sqlite.erasure import Eraser, erase_person, last_seqs, under_way
+from tidings.store.sqlite.ids import EventIds
+from tidings.store.sqlite.interventions import Hastening, Interventions
+from tidings.store.sqlite.lane import Lane
+from tidings.store.sqlite.leases import LeaseRequest, Leases, RenewRequest
+from tidings.store.sqlite.migrate import migrate
+from tidings.store.sqlite.reading import Reader
+from tidings.store.sqlite.recording import Recorder
+from tidings.store.sqlite.reservations import reserve
+from tidings.store.sqlite.retention import Purger
+from tidings.store.sqlite.suppressions import Lifting, add_suppressions, lift, suppression_pages, suppressions_of
+from tidings.store.values import (
     Backlog,
     Claim,
     ContactPage,
@@ -41,22 +57,6 @@ from tidings.store.port import (
     SuppressionFilter,
     SuppressionPage,
 )
-from tidings.store.sqlite.archive import NEWEST, Keeping, event_pages, keep_rejected, rejected_pages
-from tidings.store.sqlite.contacts import contact_pages, contacts_named, upsert_contacts
-from tidings.store.sqlite.digests import gathered
-from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
-from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, empty_log, trouble
-from tidings.store.sqlite.erasure import Eraser, erase_person, last_seqs, under_way
-from tidings.store.sqlite.ids import EventIds
-from tidings.store.sqlite.interventions import Hastening, Interventions
-from tidings.store.sqlite.lane import Lane
-from tidings.store.sqlite.leases import LeaseRequest, Leases, RenewRequest
-from tidings.store.sqlite.migrate import migrate
-from tidings.store.sqlite.reading import Reader
-from tidings.store.sqlite.recording import Recorder
-from tidings.store.sqlite.reservations import reserve
-from tidings.store.sqlite.retention import Purger
-from tidings.store.sqlite.suppressions import Lifting, add_suppressions, lift, suppression_pages, suppressions_of
 
 _RETRY_AFTER: Final = 1.0
 """Seconds; a full queue is worked off in less."""

@@ -6,8 +6,11 @@ from typing import Any
 
 from tidings.model import Suppression, SuppressionReason, address_key
 from tidings.store.paging import encode_place
-from tidings.store.port import SuppressionFilter, SuppressionPage
 from tidings.store.sqlite.driver import SQL, Connection, insert_rows
+from tidings.store.values import (
+    SuppressionFilter,
+    SuppressionPage,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
