@@ -9,7 +9,7 @@ from tidings.access.bucket import Bucket
 from tidings.access.following import follow_keys
 from tidings.access.keyfile import InvalidKeyFile, KeyFile
 from tidings.access.keyring import Keyring
-from tidings.access.keys import Key, NewKey, hash_secret, new_key
+from tidings.access.keys import Key, NewKey, new_key
 from tidings.access.principal import ANYBODY, Permission, Principal
 from tidings.access.settings import AuthSettings
 
@@ -25,6 +25,5 @@ __all__ = [
     "Permission",
     "Principal",
     "follow_keys",
-    "hash_secret",
     "new_key",
 ]
