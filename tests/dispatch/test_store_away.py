@@ -4,12 +4,18 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
+
+from structlog.testing import capture_logs
 
 from channels_kit import SECRET
 from dispatch_kit import all_in, dispatching, open_desk, rulebook, until
 from sink_kit import Reply, http_sink
+from tidings.errors import StoreUnavailable
 from tidings.model import State
+from tidings.store import Store
 from tidings.store.sqlite import SqliteSettings, open_sqlite
+from tidings.telemetry import events
 
 HOUR = 3_600_000
 
@@ -38,3 +44,31 @@ async def test_what_was_sent_while_the_store_was_away_is_settled_when_it_is_back
             attempts = [len((await desk.delivery(name))[1]) for name in names]
     assert attempts == [1] * 10
     assert sorted(call.headers["webhook-id"] for call in sink.received) == sorted(names)
+
+
+class Deaf:
+    """A store that cannot be listened to the first few times."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.faults = 2
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def wait_for_work(self, *, timeout: float) -> None:  # noqa: ASYNC109 (the port's signature)
+        if self.faults:
+            self.faults -= 1
+            raise StoreUnavailable("nobody answers")
+        await self._store.wait_for_work(timeout=timeout)
+
+
+async def test_a_store_that_cannot_be_listened_to_is_away_and_no_fault_of_ours() -> None:
+    async with http_sink(SECRET) as sink, open_desk(rulebook(f"name: crm, url: '{sink.url}'")) as desk:
+        deaf = Deaf(desk.store)
+        desk.store = cast("Store", deaf)
+        with capture_logs() as heard:
+            async with dispatching(desk):
+                await until(lambda: not deaf.faults)
+                await all_in(desk, State.DELIVERED, await desk.publish(1))
+    assert {each["event"] for each in heard if each["log_level"] != "info"} == {events.STORE_UNAVAILABLE}

@@ -18,7 +18,7 @@ from tidings.dispatch.endpoints import Endpoints, OnDisabled
 from tidings.dispatch.leases import InHand
 from tidings.dispatch.reporting import Reporter
 from tidings.dispatch.retry import SCHEDULES, RetryPolicy, policy_for
-from tidings.dispatch.sending import Sender, Sent, has_expired
+from tidings.dispatch.sending import Obstacle, Sender, Sent, has_expired
 from tidings.dispatch.settings import DispatchSettings
 from tidings.dispatch.settling import Ending, Settler
 from tidings.dispatch.verdict import Timing, settle_held, settle_outcome, settle_untried
@@ -170,6 +170,8 @@ class Dispatcher:
         seconds = _IDLE_SECONDS if due is None else min(_IDLE_SECONDS, max(0.001, (due - self._clock()) / 1000))
         async with _background(self._store.wait_for_work(timeout=seconds), name="dispatch wait") as waiting:
             await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                waiting.result()
 
     # Gates
 
@@ -241,7 +243,7 @@ class Dispatcher:
 
     async def _send(self, job: Job, started: int) -> None:
         leased = job.leased
-        sent: Sent | Unreachable | Hold | Stop | None = None
+        sent: Sent | Obstacle | None = None
         try:
             sent = await self._send_out(job)
         except asyncio.CancelledError:
@@ -263,7 +265,7 @@ class Dispatcher:
             await self.endpoints.record(endpoint, outcome, now=now)
         self._move_up(job.destination)
 
-    async def _send_out(self, job: Job) -> Sent | Unreachable | Hold | Stop:
+    async def _send_out(self, job: Job) -> Sent | Obstacle:
         trace = job.trace
         if trace is None:
             return await self._sender.send(job.leased, job.destination.endpoint)
@@ -273,7 +275,7 @@ class Dispatcher:
         finally:
             trace.note_answer()
 
-    def _judge(self, leased: Leased, sent: Sent | Unreachable | Hold | Stop, started: int) -> Settlement:
+    def _judge(self, leased: Leased, sent: Sent | Obstacle, started: int) -> Settlement:
         now = self._clock()
         if isinstance(sent, Unreachable | Stop):
             return settle_untried(leased, Cause.SUPPRESSED, sent.reason, now=now)
@@ -410,5 +412,6 @@ async def _background(work: Coroutine[Any, Any, _T], *, name: str) -> AsyncItera
     finally:
         task.cancel()
         await asyncio.wait({task})
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, TidingsError):  # those are told of where they are met
             log.error(events.DISPATCH_FAULT, task=name, exc_info=error)

@@ -38,7 +38,7 @@ class Sent:
     """The pauses that its rule asks for, milliseconds; None: it leaves them to the endpoint and the channel."""
 
 
-Ending = Unreachable | Hold | Stop
+Obstacle = Unreachable | Hold | Stop
 """What keeps a message from being sent, for now or for good."""
 
 
@@ -78,7 +78,7 @@ class Sender:
 
     async def send(
         self, leased: Leased, endpoint: Endpoint | None, trace: "DeliveryTrace | None" = None
-    ) -> Sent | Ending:
+    ) -> Sent | Obstacle:
         """Ask the gates, compose and send.
 
         Args:
@@ -135,7 +135,7 @@ class Sender:
             return None
         return await self._store.get_contact(delivery.org_id, delivery.customer_id)
 
-    def _composed(self, found: _Found) -> Email | WebhookCall | Ending:
+    def _composed(self, found: _Found) -> Email | WebhookCall | Obstacle:
         """Ask what time it is for the message before it costs the work of composing it."""
         held = None if found.occasion is None else hold_back(found.occasion)
         if held is not None:
@@ -144,7 +144,7 @@ class Sender:
             found.rulebook, found.delivery, found.event, found.contact, gathered=found.gathered, links=self._links
         )
 
-    async def _stopped(self, found: _Found, message: Email | WebhookCall) -> Ending | None:
+    async def _stopped(self, found: _Found, message: Email | WebhookCall) -> Obstacle | None:
         """Ask whether its reader lets the message come, and only then count it."""
         if isinstance(message, Email):
             stopped = await self._permission.stop(found.delivery, found.rulebook, found.contact, message)
