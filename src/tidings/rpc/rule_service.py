@@ -18,7 +18,7 @@ from tidings.gateway.v1 import rule_service_pb2_grpc as service
 from tidings.model import Source
 from tidings.rpc.convert import timestamp
 from tidings.rpc.explanations import evaluation_to_proto, problems_to_proto, rule_to_proto
-from tidings.rpc.interceptors import caller
+from tidings.rpc.guard import caller
 from tidings.rpc.paging import page_size_of
 from tidings.rpc.previews import moment_from_proto, occasion_from_proto, preview_to_proto, sent_to_proto
 from tidings.rulebook import Rulebooks

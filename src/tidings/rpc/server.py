@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -23,12 +23,11 @@ from tidings.gateway.v1 import (
 )
 from tidings.rpc.contact_service import ContactService
 from tidings.rpc.delivery_service import DeliveryService
-from tidings.rpc.interceptors import GuardInterceptor
+from tidings.rpc.guard import GuardedServer
 from tidings.rpc.rule_service import RuleService
 from tidings.rpc.services import EventService
 from tidings.rpc.settings import GrpcSettings
 from tidings.rpc.tls import server_credentials
-from tidings.rpc.tracing import CallerTraceInterceptor
 from tidings.store import Store
 
 SERVICES = tuple(
@@ -105,14 +104,12 @@ async def open_grpc_server(  # noqa: PLR0913 (the services, and what stands befo
     traced: bool = False,
 ) -> AsyncIterator[GrpcServer]:
     """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
-    server = grpc.aio.server(
-        interceptors=[*([CallerTraceInterceptor()] if traced else []), GuardInterceptor(store, keyring)],
-        options=_options(settings),
-    )
-    event_service_pb2_grpc.add_EventServiceServicer_to_server(events, server)
-    rule_service_pb2_grpc.add_RuleServiceServicer_to_server(rules, server)
-    contact_service_pb2_grpc.add_ContactServiceServicer_to_server(contacts, server)
-    delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(deliveries, server)
+    server = grpc.aio.server(options=_options(settings))
+    guarded = cast("grpc.aio.Server", GuardedServer(server, store=store, keyring=keyring, traced=traced))
+    event_service_pb2_grpc.add_EventServiceServicer_to_server(events, guarded)
+    rule_service_pb2_grpc.add_RuleServiceServicer_to_server(rules, guarded)
+    contact_service_pb2_grpc.add_ContactServiceServicer_to_server(contacts, guarded)
+    delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(deliveries, guarded)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)

@@ -18,7 +18,7 @@ from tidings.rpc.convert import (
     result_to_proto,
 )
 from tidings.rpc.event_queries import EventQueries
-from tidings.rpc.interceptors import caller
+from tidings.rpc.guard import caller
 from tidings.rpc.paging import page_size_of
 from tidings.store import EventFilter, Store
 

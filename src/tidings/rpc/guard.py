@@ -4,10 +4,10 @@ So a handler only converts and calls.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import grpc
 from grpc_status import rpc_status
@@ -18,11 +18,12 @@ from tidings.rpc.access import ACCESS, Access, check, touched
 from tidings.rpc.status import status_of
 from tidings.store import Store
 from tidings.telemetry import events, get_logger
+from tidings.telemetry.caller import TRACEPARENT, caller_trace
 
 log = get_logger()
 
 Context = grpc.aio.ServicerContext[Any, Any]
-_OURS: Final = "/tidings."
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _BEARER: Final = "Bearer "
 
 _caller: ContextVar[Principal] = ContextVar("caller")
@@ -33,32 +34,33 @@ def caller() -> Principal:
     return _caller.get()
 
 
-class GuardInterceptor(grpc.aio.ServerInterceptor):
-    """Lets in who may call; answers a TidingsError with its status, anything unforeseen with INTERNAL and an id."""
+class GuardedServer:
+    """Takes services as a gRPC server does, and passes their methods on with a guard before each.
 
-    def __init__(self, store: Store, keyring: Keyring | None) -> None:
-        """Take the keys that callers need; None lets everybody do everything."""
+    The guard lets in who may call, and answers a TidingsError with its status, anything unforeseen with INTERNAL and
+    an id. It stands in the handlers and not in an interceptor, which would be asked again for each call and cost more
+    than the guard itself.
+    """
+
+    def __init__(
+        self, server: grpc.aio.Server, *, store: Store, keyring: Keyring | None = None, traced: bool = False
+    ) -> None:
+        """Take the keys that callers need, None lets everybody do everything; with traces, their context is kept."""
+        self._server = server
         self._store = store
         self._keyring = keyring
-        self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        """The methods that were called so far: their handlers never change."""
+        self._traced = traced
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        """Wrap our methods; reflection and health keep gRPC's own handling, and anybody may ask them."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or not method.startswith(_OURS):
-            return handler
-        if (known := self._guarded.get(method)) is None:
-            known = self._guarded[method] = self._guard(method, handler)
-        return known
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Leave out what is registered by name as well."""
 
-    def _guard(self, method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> "grpc.RpcMethodHandler[Any, Any]":
-        guard = _Guard(method, ACCESS.get(method), self._store, self._keyring)
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        """Register a service's methods, guarded."""
+        guarded = {name: self._guard(f"/{service}/{name}", handler) for name, handler in handlers.items()}
+        self._server.add_registered_method_handlers(service, guarded)
+
+    def _guard(self, method: str, handler: Handler) -> Handler:
+        guard = _Guard(method, ACCESS.get(method), self._store, self._keyring, self._traced)
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
                 guard.answering(handler.unary_unary),
@@ -86,6 +88,7 @@ class _Guard:
     access: Access | None
     store: Store
     keyring: Keyring | None
+    traced: bool
 
     def answering(self, handle: Any) -> Any:
         """Guard a method of one request and one response."""
@@ -142,6 +145,8 @@ class _Guard:
     def _enter(self, context: Context) -> tuple[Access, Principal]:
         if self.access is None:
             raise PermissionDenied(f"nobody may call {self.method}", {})
+        if self.traced:
+            _note_trace(context)
         principal = ANYBODY if self.keyring is None else self.keyring.identify(_token(context))
         _caller.set(principal)
         return self.access, principal
@@ -156,6 +161,13 @@ def _token(context: Context) -> str | None:
         if name == "authorization" and isinstance(value, str) and value.startswith(_BEARER):
             return value.removeprefix(_BEARER).strip()
     return None
+
+
+def _note_trace(context: Context) -> None:
+    """Keep the context of a trace for whoever handles the call, which is a task of its own."""
+    for name, value in context.invocation_metadata() or ():
+        if name == TRACEPARENT and isinstance(value, str):
+            caller_trace.set(value)
 
 
 async def _answer(error: Exception, context: Context, method: str) -> None:
