@@ -17,6 +17,7 @@ from tidings.events import (
 )
 from tidings.events.v1.event_pb2 import Event
 from tidings.intake.gathering import by_their_clocks
+from tidings.intake.sharing import SharedCommits
 from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebook, Rulebooks
 from tidings.rules import Decision, RuleFailure, decide, revocation
@@ -70,9 +71,10 @@ class Publish:
         self._clock = clock
         self._outcomes = {each: metrics.events.labels(each.value) for each in Recorded}
         self._invalid = metrics.events.labels("invalid")
+        self._shared: SharedCommits[Event, Published] = SharedCommits(self.many)
 
     async def one(self, event: Event) -> Published:
-        """Publish one event.
+        """Publish one event, in one commit with others that wait.
 
         Raises:
             InvalidEvent: with the path of every fault.
@@ -80,7 +82,9 @@ class Publish:
             StoreUnavailable: nothing was kept.
             Overloaded: too much is waiting.
         """
-        (outcome,) = await self.many([event])
+        if self._traces is None:
+            return await self._shared.run(event)
+        (outcome,) = await self.many([event])  # a trace is the caller's own, and so is its task
         if isinstance(outcome, TidingsError):
             raise outcome
         return outcome

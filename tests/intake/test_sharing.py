@@ -1,0 +1,111 @@
+"""Calls that wait at the same time share a commit, and none suffers for its company."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from tidings.errors import NotFound, StoreUnavailable, TidingsError
+from tidings.intake.sharing import MOST_TOGETHER, PATIENCE, SharedCommits
+
+
+class _Work:
+    """Answers each number with its double; goes on only when it is let."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, numbers: Sequence[int]) -> list[int | TidingsError]:
+        self.batches.append(list(numbers))
+        await self.go_on.wait()
+        if -1 in numbers:
+            raise RuntimeError("a fault of one of them")
+        if -2 in numbers:
+            raise StoreUnavailable("the store is away")
+        return [NotFound("number", "0") if each == 0 else 2 * each for each in numbers]
+
+
+async def _turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_who_comes_during_a_commit_shares_the_next() -> None:
+    work = _Work()
+    shared = SharedCommits(work)
+    calls = [asyncio.create_task(shared.run(1))]
+    await _turns()
+    calls += [asyncio.create_task(shared.run(number)) for number in (2, 3)]
+    await _turns()
+    assert work.batches == [[1]]
+
+    work.go_on.set()
+
+    assert await asyncio.gather(*calls) == [2, 4, 6]
+    assert work.batches == [[1], [2, 3]]
+
+
+async def test_nobody_waits_for_a_commit_that_is_slow_or_full() -> None:
+    work = _Work()
+    shared = SharedCommits(work)
+    calls = [asyncio.create_task(shared.run(1))]
+    await _turns()
+    calls += [asyncio.create_task(shared.run(number)) for number in range(2, MOST_TOGETHER + 2)]
+    await _turns()
+    assert [len(each) for each in work.batches] == [1, MOST_TOGETHER]
+
+    await asyncio.sleep(PATIENCE)
+    calls.append(asyncio.create_task(shared.run(7)))
+    await _turns()
+    assert len(work.batches) == 3
+
+    work.go_on.set()
+    await asyncio.gather(*calls)
+
+
+async def test_errors_are_those_of_whom_they_concern() -> None:
+    work = _Work()
+    shared = SharedCommits(work)
+    work.go_on.set()
+
+    found = await asyncio.gather(*(shared.run(number) for number in (1, 0, -1, 4)), return_exceptions=True)
+
+    assert found[0] == 2
+    assert isinstance(found[1], NotFound)
+    assert isinstance(found[2], RuntimeError)
+    assert found[3] == 8
+
+    away = await asyncio.gather(*(shared.run(number) for number in (5, -2)), return_exceptions=True)
+    assert [type(each) for each in away] == [StoreUnavailable, StoreUnavailable]
+
+
+async def test_what_all_give_up_is_left_undone() -> None:
+    work = _Work()
+    shared = SharedCommits(work)
+    first = asyncio.create_task(shared.run(1))
+    await _turns()
+    waiting = asyncio.create_task(shared.run(2))
+    await _turns()
+    waiting.cancel()
+    first.cancel()
+    await asyncio.gather(first, waiting, return_exceptions=True)
+    await _turns()
+    work.go_on.set()
+
+    assert await shared.run(3) == 6
+    assert work.batches == [[1], [3]]
+
+
+async def test_company_that_stays_keeps_the_commit_going() -> None:
+    work = _Work()
+    shared = SharedCommits(work)
+    gives_up, stays = asyncio.create_task(shared.run(1)), asyncio.create_task(shared.run(2))
+    await _turns()
+    gives_up.cancel()
+    await _turns()
+    work.go_on.set()
+
+    assert await stays == 4
+    with pytest.raises(asyncio.CancelledError):
+        await gives_up
