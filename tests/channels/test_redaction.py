@@ -82,7 +82,7 @@ async def echoed(status: int, *echoes: Echo) -> list[tuple[Outcome, Mapping[str,
             "X-Auth": SecretRef("env", "BASIC"),
             "Authorization": "written-out",
         }
-        call = replace(call, endpoint=replace(call.endpoint, headers=headers))
+        call = call._replace(endpoint=replace(call.endpoint, headers=headers))
         outcomes = [await channel.send(call, now=now_ms()) for _ in echoes]
         assert all(each.verified for each in sink.received)
         sent = [{name.lower(): value for name, value in each.headers.items()} for each in sink.received]

@@ -33,7 +33,7 @@ def test_the_reference_library_signs_the_same(key: bytes, body: str, timestamp: 
 
 
 def test_several_keys_sign_one_header() -> None:
-    keys = (decode_secret(SECRET), decode_secret(OTHER_SECRET))
+    keys = (decode_key(SECRET), decode_key(OTHER_SECRET))
     assert sign_with(keys, MESSAGE, TIME, BODY) == f"{SIGNATURE} {sign(OTHER_SECRET, MESSAGE, TIME, BODY)}"
 
 

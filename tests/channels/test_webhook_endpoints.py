@@ -17,7 +17,7 @@ LOOPBACK = ("127.0.0.0/8",)
 
 
 def with_endpoint(call: WebhookCall, **changes: object) -> WebhookCall:
-    return replace(call, endpoint=replace(call.endpoint, **changes))  # type: ignore[arg-type]  # a test's own keys
+    return call._replace(endpoint=replace(call.endpoint, **changes))  # type: ignore[arg-type]  # a test's own keys
 
 
 async def test_headers_are_sent_with_secrets_looked_up() -> None:

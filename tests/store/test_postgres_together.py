@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -124,7 +123,7 @@ async def test_a_worker_that_was_paused_settles_nothing_that_another_took(stores
 async def test_an_event_that_calls_off_meets_a_settlement_without_losing_either(stores: list[Store]) -> None:
     off = CallOff(rule_id="rule-0", customer_id="c-7", reason="redeemed")
     made = [make_publication(make_event(f"e-{number}"), lane="a") for number in range(40)]
-    revocable = [each._replace(deliveries=(replace(each.deliveries[0], revocable=True),)) for each in made]
+    revocable = [each._replace(deliveries=(each.deliveries[0]._replace(revocable=True),)) for each in made]
     await stores[0].record(revocable)
     calling = make_publication(make_event("off"), deliveries=0)._replace(call_offs=(off,))
 

@@ -2,7 +2,6 @@
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ def happened(number: int, customer: str) -> Publication:
     words = f"{customer}@example.com ".encode() * (600 if number % 10 == 0 else 3)
     event = make_event(f"e-{number}", content=words, received_at=T0)._replace(customer_id=customer)
     made = make_publication(event, lane=f"crm:{customer}")
-    return made._replace(deliveries=tuple(replace(each, customer_id=customer) for each in made.deliveries))
+    return made._replace(deliveries=tuple(each._replace(customer_id=customer) for each in made.deliveries))
 
 
 async def live(store: Store) -> None:

@@ -14,7 +14,7 @@ OFF = CallOff(rule_id="rule-0", customer_id="c-7", reason="called off by pointsR
 def revocable(event_id: str = "e-1", *, org_id: int = 50750, deliveries: int = 1) -> Publication:
     """Return an event with deliveries of rules ``rule-0``, ``rule-1``, … that may be called off."""
     made = make_publication(make_event(event_id, org_id=org_id), deliveries=deliveries)
-    return made._replace(deliveries=tuple(replace(each, revocable=True) for each in made.deliveries))
+    return made._replace(deliveries=tuple(each._replace(revocable=True) for each in made.deliveries))
 
 
 def calling_off(event_id: str = "r-1", *call_offs: CallOff) -> Publication:
@@ -128,7 +128,7 @@ async def test_a_duplicate_calls_nothing_off(store: Store) -> None:
 async def test_the_next_of_a_lane_goes_once_the_one_before_it_is_called_off(store: Store) -> None:
     publications = [revocable("e-1"), make_publication(make_event("e-2"))]
     in_lane = [
-        each._replace(deliveries=tuple(replace(planned, lane="l") for planned in each.deliveries))
+        each._replace(deliveries=tuple(planned._replace(lane="l") for planned in each.deliveries))
         for each in publications
     ]
     await store.record(in_lane)

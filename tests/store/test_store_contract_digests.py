@@ -26,7 +26,7 @@ def gathering(
     """Return an event whose one delivery is gathered for half an hour; its content is its id."""
     event = make_event(event_id, org_id=org_id, content=event_id.encode(), received_at=at)
     made = make_publication(event._replace(customer_id=customer), due_at=at + 30 * MINUTE)
-    planned = replace(made.deliveries[0], digest=key, expires_at=expires_at, revocable=True)
+    planned = made.deliveries[0]._replace(digest=key, expires_at=expires_at, revocable=True)
     return made._replace(deliveries=(planned,))
 
 
@@ -178,7 +178,7 @@ def calling_off(event_id: str = "r-1", *, customer: str = "c-7") -> Publication:
 
 def for_the_brand(publication: Publication) -> Publication:
     """Return what gathers events of several customers, so that it is nobody's own."""
-    return publication._replace(deliveries=(replace(publication.deliveries[0], customer_id=None),))
+    return publication._replace(deliveries=(publication.deliveries[0]._replace(customer_id=None),))
 
 
 async def test_what_is_called_off_leaves_the_digest_and_what_comes_later_stays(store: Store) -> None:

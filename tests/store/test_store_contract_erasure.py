@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 from store_kit import T0, by_hand, lease_one, make_event, make_publication, settlement, state_of
@@ -29,7 +28,7 @@ def publication(event_id: str, *, customer: str = "c-7", org_id: int = 50750) ->
     event = make_event(event_id, org_id=org_id, content=f"{customer} {ADDRESS}".encode())._replace(customer_id=customer)
     planned = make_publication(event, lane="crm:c-7")
     deliveries = tuple(
-        replace(each, customer_id=customer, recipient=Recipient(kind=RecipientKind.CUSTOMER, name=customer))
+        each._replace(customer_id=customer, recipient=Recipient(kind=RecipientKind.CUSTOMER, name=customer))
         for each in planned.deliveries
     )
     return Publication(event=event, deliveries=deliveries)
@@ -133,8 +132,8 @@ async def _deliveries_of(store: Store, event_id: str) -> tuple[Delivery, ...]:
 async def test_an_e_mail_to_the_persons_address_is_theirs(store: Store) -> None:
     event = make_event("e-1")._replace(customer_id=None)
     planned = make_publication(event).deliveries[0]
-    to_address = replace(
-        planned, customer_id=None, recipient=Recipient(kind=RecipientKind.ADDRESS, name=ADDRESS), lane=None
+    to_address = planned._replace(
+        customer_id=None, recipient=Recipient(kind=RecipientKind.ADDRESS, name=ADDRESS), lane=None
     )
     await store.record([Publication(event=event, deliveries=(to_address,))])
 

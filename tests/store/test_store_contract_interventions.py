@@ -81,11 +81,11 @@ async def test_a_requeued_delivery_has_a_fresh_round_and_keeps_its_history(store
     again = await lease_one(store, now=T0 + 70)
     await store.settle([settlement(again, Cause.ACCEPTED)])
 
-    fresh = replace(waiting(publication), state=State.SENDING, reason="by hand", due_at=T0 + 70)
+    fresh = waiting(publication)._replace(state=State.SENDING, reason="by hand", due_at=T0 + 70)
     assert again == Leased(delivery=fresh, fence=3, event=b"content")
     causes = [Cause.DEFERRED, Cause.EXHAUSTED, Cause.ACCEPTED]
     assert await store.get_delivery(fresh.id) == (
-        replace(fresh, state=State.DELIVERED, reason="", attempts=1, settled_at=T0 + 1_000),
+        fresh._replace(state=State.DELIVERED, reason="", attempts=1, settled_at=T0 + 1_000),
         tuple(make_attempt(cause, number=number) for number, cause in enumerate(causes, 1)),
     )
 
@@ -96,7 +96,7 @@ async def test_a_cancelled_delivery_has_ended(store: Store) -> None:
 
     await store.intervene([publication.deliveries[0].id], by_hand(Cause.CANCELLED, now=T0 + 7))
 
-    expected = replace(waiting(publication), state=State.CANCELLED, reason="by hand", settled_at=T0 + 7)
+    expected = waiting(publication)._replace(state=State.CANCELLED, reason="by hand", settled_at=T0 + 7)
     assert await store.get_delivery(expected.id) == (expected, ())
     assert await store.next_due() is None
     assert await store.lease(now=T0 + 90, until=T0 + 900, limit=1) == []

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ async def test_a_due_delivery_is_handed_out_with_its_event(store: Store) -> None
 
     leased = await store.lease(now=T0, until=T0 + 60_000, limit=10)
 
-    sending = replace(waiting(publication), state=State.SENDING)
+    sending = waiting(publication)._replace(state=State.SENDING)
     assert leased == [Leased(delivery=sending, fence=1, event=b"\x00\xff")]
     assert await store.get_delivery(sending.id) == (sending, ())
 
@@ -71,7 +70,7 @@ async def test_a_leased_delivery_is_nobody_elses_until_its_lease_lapses(store: S
     assert await store.next_due() == T0 + 501
     second = await lease_one(store, now=T0 + 501, until=T0 + 900)
 
-    assert second == replace(first, fence=2)
+    assert second == first._replace(fence=2)
 
 
 async def test_workers_that_lease_at_the_same_time_share_no_delivery(store: Store) -> None:
@@ -92,8 +91,7 @@ async def test_a_settlement_moves_by_the_table(store: Store, cause: Cause, to: S
 
     assert await store.settle([settlement(leased, cause, due_at=due_at, reason="so it is")]) == [True]
 
-    expected = replace(
-        waiting(publication),
+    expected = waiting(publication)._replace(
         state=to,
         reason="so it is",
         due_at=T0 if due_at is None else due_at,
@@ -157,7 +155,7 @@ async def test_a_delivery_given_back_untried_counts_no_attempt(store: Store) -> 
 
     await store.settle([settlement(leased, Cause.RELEASED, due_at=T0 + 7, tried=False)])
 
-    assert await store.get_delivery(leased.delivery.id) == (replace(waiting(publication), due_at=T0 + 7), ())
+    assert await store.get_delivery(leased.delivery.id) == (waiting(publication)._replace(due_at=T0 + 7), ())
     assert (await lease_one(store)).fence == 2
 
 
@@ -193,7 +191,7 @@ async def test_of_two_settlements_of_one_lease_the_first_counts(store: Store) ->
 async def test_a_settlement_of_an_unknown_delivery_is_void(store: Store) -> None:
     await store.record([make_publication()])
     leased = await lease_one(store)
-    unknown = replace(leased, delivery=replace(leased.delivery, id="dlv_unknown"))
+    unknown = leased._replace(delivery=leased.delivery._replace(id="dlv_unknown"))
 
     assert await store.settle([settlement(unknown, Cause.ACCEPTED), settlement(leased, Cause.ACCEPTED)]) == [
         False,

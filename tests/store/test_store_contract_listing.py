@@ -1,7 +1,5 @@
 """What every store must do when deliveries are listed."""
 
-from dataclasses import replace
-
 import pytest
 
 from store_kit import T0, make_event, make_publication, make_publications, settlement
@@ -27,7 +25,7 @@ def by_both_channels(number: int) -> Publication:
     event = make_event(f"e-{number % 6}", org_id=1 + number // 6, received_at=T0 + number // 3)
     email, webhook = make_publication(event, deliveries=2).deliveries
     endpoint = Recipient(kind=RecipientKind.ENDPOINT, name="crm")
-    return Publication(event=event, deliveries=(email, replace(webhook, channel=Channel.WEBHOOK, recipient=endpoint)))
+    return Publication(event=event, deliveries=(email, webhook._replace(channel=Channel.WEBHOOK, recipient=endpoint)))
 
 
 async def fill(store: Store) -> list[Delivery]:

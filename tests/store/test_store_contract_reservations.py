@@ -36,7 +36,7 @@ async def leased(store: Store, count: int = 1) -> list[Leased]:
 
 
 async def settle(store: Store, given: Leased, cause: Cause, *, at: int, due_at: int | None = None) -> None:
-    assert await store.settle([replace(settlement(given, cause, due_at=due_at), settled_at=at)]) == [True]
+    assert await store.settle([settlement(given, cause, due_at=due_at)._replace(settled_at=at)]) == [True]
 
 
 async def test_no_more_than_the_limit_are_under_way(store: Store) -> None:

@@ -1,7 +1,5 @@
 """What every store must let go of in time, and what it must keep."""
 
-from dataclasses import replace
-
 import pytest
 
 from store_kit import T0, by_hand, lease_one, make_event, make_publication, make_publications, settlement
@@ -23,7 +21,7 @@ async def purge(store: Store, *, events: int = 0, deliveries: int = 0, limit: in
 async def end(store: Store, *, ended_at: int) -> None:
     """End the delivery that was due first."""
     leased = await lease_one(store, now=FAR, until=FAR)
-    await store.settle([replace(settlement(leased, Cause.ACCEPTED), settled_at=ended_at)])
+    await store.settle([settlement(leased, Cause.ACCEPTED)._replace(settled_at=ended_at)])
 
 
 async def left(store: Store) -> tuple[list[str], list[str]]:

@@ -2,7 +2,6 @@
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -45,7 +44,7 @@ async def fill(store: Store) -> None:
     await store.settle([settlement(leased, Cause.REFUSED, reason=ODD)])
     await store.record([*make_publications(30), make_publication(make_event("a"), lane=ODD)])
     gathering = make_publication(make_event("g"), due_at=T0 + 10**6)
-    await store.record([gathering._replace(deliveries=(replace(gathering.deliveries[0], digest="k"),))])
+    await store.record([gathering._replace(deliveries=(gathering.deliveries[0]._replace(digest="k"),))])
     leased = await lease_one(store)
     await store.reserve(Claim(org_id=50750, delivery_id=leased.delivery.id, limits=(LIMIT,), now=T0))
     odd = {"name": ODD, ODD: "x"}

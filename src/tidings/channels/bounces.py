@@ -18,7 +18,7 @@ from tidings.model import normalise_address
 MOST_READ: Final = 1024 * 1024
 """How much of a message is looked at, bytes; what matters comes before the returned message's own body."""
 
-_OURS: Final = re.compile(r"<\s*(dlv_[a-z2-7]{32})@")
+_OURS: Final = re.compile(r"<\s*(dlv_[0-9a-f]{32})@")
 _CODE: Final = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b", re.ASCII)
 _UNSPECIFIC: Final = frozenset({"5.0.0", "4.0.0"})
 _ADDRESS: Final = re.compile(r"[^\s<>,;:\"()]{1,64}@[^\s<>,;:\"()]{1,255}")

@@ -1,8 +1,8 @@
 """From a leased delivery to what its channel says: find its rulebook, compose, send."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tidings.channels import EmailChannel, WebhookChannel
 from tidings.dispatch.allowance import claim_of, refusal
@@ -27,8 +27,7 @@ MOST_TOLD: Final = 200
 """How many events, the latest, a digest tells of; of the rest it gives the number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """What came of an attempt."""
 
     outcome: Outcome
@@ -42,8 +41,7 @@ Obstacle = Unreachable | Hold | Stop
 """What keeps a message from being sent, for now or for good."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     """What was looked up for a delivery."""
 
     delivery: Delivery
@@ -101,7 +99,7 @@ class Sender:
         if trace is not None:
             trace.note_message()
             if isinstance(message, WebhookCall):
-                message = replace(message, traceparent=trace.traceparent)
+                message = message._replace(traceparent=trace.traceparent)
         return await self._carry(found, message, endpoint)
 
     async def _find(self, leased: Leased) -> _Found | Sent | Stop:
@@ -124,7 +122,7 @@ class Sender:
             return Stop(reason="nothing is left of what it has gathered")
         gathered = Gathered(tuple(map(Event.FromString, held.events)), held.more)
         event = gathered.events[-1]
-        delivery = replace(delivery, event_name=event_name(event), created_at=held.until)
+        delivery = delivery._replace(event_name=event_name(event), created_at=held.until)
         contact = await self._contact(delivery)
         occasion = self._occasion(delivery, rulebook, event, contact)
         occasion = None if occasion is None else replace(occasion, until=held.until)
@@ -163,7 +161,7 @@ class Sender:
             await self._permission.learn(found.delivery, message, outcome)
             return Sent(outcome, retry=retry)
         if endpoint is not None and message.endpoint is not endpoint:
-            message = replace(message, endpoint=endpoint)
+            message = message._replace(endpoint=endpoint)
         return Sent(await self._webhook.send(message, now=self._clock()), message.endpoint, retry)
 
     def _occasion(

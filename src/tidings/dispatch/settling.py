@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from tidings.dispatch.destination import Job
 from tidings.errors import TidingsError
@@ -16,8 +15,7 @@ _PAUSE_SECONDS: Final = 0.5
 """The pause before asking a store again that could not serve."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """A delivery in hand, and how it is to be settled."""
 
     job: Job

@@ -1,8 +1,7 @@
 """From what came of a delivery to its settlement: pure, the hour and the dice are arguments."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from tidings.dispatch.retry import RetryPolicy, next_attempt
 from tidings.model import Accepted, Attempt, Attempted, Cause, Deferred, Gone, Refused
@@ -17,8 +16,7 @@ OUTCOMES: Final[Mapping[type[Attempted], Cause]] = {
 """How an attempt is recorded, by what came of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class Timing(NamedTuple):
     """When an attempt was made, and the dice thrown for the next one."""
 
     started: int

@@ -1,7 +1,5 @@
 """Digests that go at a time of day: by the clock of the customer as the directory knows them."""
 
-from dataclasses import replace
-
 from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebook
 from tidings.rules import Digest, Rule, gathered_until
@@ -33,7 +31,7 @@ async def _by_their_clock(
     zone = None if contact is None else zone_named(contact.time_zone)
     if zone is None:
         return planned
-    return replace(planned, due_at=gathered_until(digest, zone, now=event.received_at))
+    return planned._replace(due_at=gathered_until(digest, zone, now=event.received_at))
 
 
 def _at_their_hour(rule: Rule, planned: PlannedDelivery) -> Digest | None:

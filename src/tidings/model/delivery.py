@@ -4,12 +4,12 @@ The states and their moves are one table, ``MOVES``. Code, tests and the console
 a delivery in any other way. All times are epoch milliseconds.
 """
 
-import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
+
+_ID_DIGITS: Final = 32
 
 
 class Channel(StrEnum):
@@ -98,8 +98,10 @@ class RecipientKind(StrEnum):
     """A webhook endpoint of the brand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipient:
+_KINDS: Final = {each.value: each for each in RecipientKind}
+
+
+class Recipient(NamedTuple):
     """Whom a delivery goes to; ``str()`` gives the stored form ``kind:name`` and ``parse`` reads it."""
 
     kind: RecipientKind
@@ -114,7 +116,8 @@ class Recipient:
         kind, colon, name = text.partition(":")
         if not colon:
             raise ValueError(f"a recipient reads kind:name, got {text!r}")
-        return cls(kind=RecipientKind(kind), name=name)
+        known = _KINDS.get(kind)
+        return cls(RecipientKind(kind) if known is None else known, name)
 
 
 def delivery_id(*, org_id: int, event_id: str, rule_id: str, action: int, recipient: Recipient) -> str:
@@ -123,13 +126,12 @@ def delivery_id(*, org_id: int, event_id: str, rule_id: str, action: int, recipi
     It holds no dot (Standard Webhooks signs ``id.timestamp.body``) and is safe in a URL, a header and
     the local part of a Message-ID.
     """
-    parts = (str(org_id), event_id, rule_id, str(action), str(recipient))
-    digest = hashlib.sha256("".join(f"{len(part)}:{part}," for part in parts).encode()).digest()
-    return "dlv_" + base64.b32encode(digest[:20]).decode().lower()
+    org, to = str(org_id), f"{recipient.kind.value}:{recipient.name}"
+    identity = f"{len(org)}:{org},{len(event_id)}:{event_id},{len(rule_id)}:{rule_id},{action},{len(to)}:{to},"
+    return "dlv_" + hashlib.sha256(identity.encode()).hexdigest()[:_ID_DIGITS]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedDelivery:
+class PlannedDelivery(NamedTuple):
     """A delivery as decided, before it is stored."""
 
     id: str
@@ -138,9 +140,9 @@ class PlannedDelivery:
     """Position of the action in the rule's ``notify`` list."""
     channel: Channel
     recipient: Recipient
+    due_at: int
     customer_id: str | None = None
     """The customer the event concerns, whoever the recipient is."""
-    due_at: int
     expires_at: int | None = None
     lane: str | None = None
     """Deliveries of one lane are sent one after the other, in the order they were decided; None: no order."""
@@ -151,8 +153,7 @@ class PlannedDelivery:
     ``due_at``; None: it goes by itself. It names nobody: give a digest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A stored delivery."""
 
     id: str
@@ -179,8 +180,7 @@ class Delivery:
     """When it ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try at a delivery."""
 
     number: int

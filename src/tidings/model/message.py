@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tidings.model.brand import Endpoint
 
@@ -29,8 +30,7 @@ class Email:
     """The locale it was written in; for those who look at the message."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookCall:
+class WebhookCall(NamedTuple):
     """One signed POST to one endpoint."""
 
     delivery_id: str

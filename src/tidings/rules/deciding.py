@@ -6,7 +6,7 @@ noted and stops no other.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tidings.events import customer_id, event_name
 from tidings.events.v1.event_pb2 import Event
@@ -17,8 +17,7 @@ from tidings.rules.ruleset import Rule, RuleSet
 from tidings.rules.subject import Subject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(NamedTuple):
     """A rule that applies to the event."""
 
     rule_id: str
@@ -35,8 +34,7 @@ class RuleFailure:
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """What a rule set says of an event. Both parts are in the order of the rules."""
 
     matches: tuple[Match, ...] = ()

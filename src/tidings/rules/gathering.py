@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import tzinfo
 from typing import Any
 
@@ -37,7 +36,7 @@ def gathered(planned: PlannedDelivery, rule: Rule, digest: Digest, zone: tzinfo,
     )
     key = hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
     until = gathered_until(digest, zone, now=planned.due_at)
-    return replace(planned, customer_id=customer, due_at=until, digest=key)
+    return planned._replace(customer_id=customer, due_at=until, digest=key)
 
 
 def gathered_until(digest: Digest, zone: tzinfo, *, now: int) -> int:

@@ -84,8 +84,7 @@ class RecordResult(NamedTuple):
     delivery_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leased:
+class Leased(NamedTuple):
     """A delivery in the hands of one worker."""
 
     delivery: Delivery
@@ -110,20 +109,19 @@ class Gathered:
     """Until when it gathers: when it may go."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What a worker reports of a delivery it leased."""
 
     delivery_id: str
     fence: int
     cause: Cause
     """Looked up in MOVES from SENDING; a cause without a move from there is a programming error."""
+    settled_at: int
     reason: str = ""
     due_at: int | None = None
     """When to try again; required where the move leads to WAITING or HELD."""
     attempt: Attempt | None = None
     """The attempt made; absent when none was, as with RELEASED. ``number`` is set by the store."""
-    settled_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
