@@ -54,12 +54,10 @@ async def test_a_slow_endpoint_costs_a_fast_one_nothing() -> None:
         open_desk(rulebook(f"name: slow, url: '{slow.url}'", f"name: fast, url: '{fast.url}'")) as desk,
     ):
         slow.default = Reply(fault="hang")
-        started = time.monotonic()
         async with dispatching(desk, concurrency=32, batch=16, drain=0.1):
             await desk.publish(500)
             await until(lambda: len(fast.received) == 500)
-            assert time.monotonic() - started < 5
-            assert len(slow.received) <= 16
+            assert len(slow.received) <= 16  # none of them has ended, or another would have begun
             assert desk.value("tidings_deliveries_held_total", kind="busy") > 400
 
 
