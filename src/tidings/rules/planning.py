@@ -73,18 +73,18 @@ def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)
             failed(f"notify[{position}]: {problem}")
         for recipient in dict.fromkeys(each for each in recipients if each is not None):
             planned = PlannedDelivery(
-                id=delivery_id(
+                delivery_id(
                     org_id=brand.org_id, event_id=event_id, rule_id=rule.id, action=position, recipient=recipient
                 ),
-                rule_id=rule.id,
-                action=position,
-                channel=channel,
-                recipient=recipient,
-                customer_id=customer,
-                due_at=_due_for(rule, recipient, action, brand, due_at),
-                expires_at=expires_at,
-                lane=None if rule.timing.is_later else _lane(brand, recipient, customer),
-                revocable=bool(rule.timing.cancel_on),
+                rule.id,
+                position,
+                channel,
+                recipient,
+                _due_for(rule, recipient, action, brand, due_at),
+                customer,
+                expires_at,
+                None if rule.timing.is_later else _lane(brand, recipient, customer),
+                bool(rule.timing.cancel_on),
             )
             yield planned if digest is None else gathered(planned, rule, digest, brand.time_zone, value)
 

@@ -7,7 +7,7 @@ that carry values their messages do not model.
 import json
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -15,6 +15,8 @@ from tidings.events import catalog, native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import Expression, bind, compile  # noqa: A004 (named as in jmespath)
 from tidings.rules.requirements import FieldPath
+
+_UNREAD: Final = object()
 
 Run = Callable[[Event, int | None, tzinfo], Any]
 
@@ -100,7 +102,7 @@ class Subject:
 
     def at(self, path: FieldPath) -> Any:
         """Return the value at a path, None when there is none."""
-        try:
-            return self._read[path]
-        except KeyError:
-            return self._read.setdefault(path, self.search(self._bound.path(path)))
+        value = self._read.get(path, _UNREAD)
+        if value is _UNREAD:  # mostly: a path is seldom read twice, and an exception would cost more than reading
+            value = self._read[path] = self.search(self._bound.path(path))
+        return value
