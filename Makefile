@@ -1,6 +1,8 @@
 # Needs Python 3.11 or newer, make and a package index; everything else is installed into .venv.
 PYTHON ?= python3
 VENV := .venv
+# Bytecode is kept, whatever the environment says: else every process of the tests compiles Tidings anew.
+export PYTHONDONTWRITEBYTECODE :=
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PROTOS := $(shell find protos -name '*.proto')

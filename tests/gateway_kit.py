@@ -6,8 +6,9 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ import grpc
 from google.protobuf.any_pb2 import Any as PackedMessage
 from grpc_status import rpc_status
 
+from prepared_kit import Program, fork_tidings, read_pipe
 from tidings.app import open_gateway
 from tidings.config import load_settings
 from tidings.events.v1.event_pb2 import Event
@@ -36,6 +38,7 @@ TIDINGS = str(Path(sys.executable).parent / "tidings")
 CRM_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 OPEN = frozenset({"WAITING", "HELD", "SENDING"})
 _PATIENCE = 30.0
+_NOTHING = os.open(os.devnull, os.O_RDWR)
 
 T = TypeVar("T")
 
@@ -44,14 +47,14 @@ T = TypeVar("T")
 class RunningGateway:
     """A gateway process and the means to talk to it."""
 
-    _process: asyncio.subprocess.Process | None
+    _process: Program | None
     channel: grpc.aio.Channel
     grpc_port: int
     http_port: int
     log: list[dict[str, object]] = field(default_factory=list)
 
     @property
-    def process(self) -> asyncio.subprocess.Process:
+    def process(self) -> Program:
         """Return its process; a gateway of this process has none of its own."""
         assert self._process is not None
         return self._process
@@ -136,24 +139,31 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "EXAMPLE_CRM_SECRET": CRM_SECRET, **(extra or {})}
 
 
+async def start_tidings(
+    arguments: Sequence[str], files: tuple[int, int, int], *, env: Mapping[str, str], cwd: Path | None
+) -> Program:
+    """Start ``tidings`` with these standard files: forked in tests, from nothing where it is measured."""
+    if "PYTEST_VERSION" in os.environ and sys.platform == "linux":
+        return await fork_tidings(arguments, files, env=env, cwd=cwd)
+    stdin, stdout, stderr = files
+    return await asyncio.create_subprocess_exec(
+        TIDINGS, *arguments, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd
+    )
+
+
 @asynccontextmanager
 async def running_gateway(config: Path, *, arguments: Sequence[str] = ()) -> AsyncIterator[RunningGateway]:
     """Run ``tidings serve`` until the block ends; whatever happened in it, the process is gone afterwards."""
-    process = await asyncio.create_subprocess_exec(
-        TIDINGS,
-        "serve",
-        "--config",
-        str(config),
-        *arguments,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment(),
-        cwd=config.parent,
-    )
+    reading, writing = os.pipe()
+    serve = ["serve", "--config", str(config), *arguments]
+    with os.fdopen(writing, "wb"):
+        process = await start_tidings(serve, (_NOTHING, _NOTHING, writing), env=environment(), cwd=config.parent)
+    lines = await read_pipe(reading)
     log: list[dict[str, object]] = []
-    reading: asyncio.Task[None] | None = None
+    further: asyncio.Task[None] | None = None
     try:
-        started = await asyncio.wait_for(_started(process, log), _PATIENCE)
-        reading = asyncio.create_task(_read_log(process, log))
+        started = await asyncio.wait_for(_started(lines, log), _PATIENCE)
+        further = asyncio.create_task(_read_log(lines, log))
         async with grpc.aio.insecure_channel(f"127.0.0.1:{started['grpc_port']}") as channel:
             if started["grpc_port"]:  # a process that only dispatches has none
                 await asyncio.wait_for(channel.channel_ready(), _PATIENCE)
@@ -162,8 +172,7 @@ async def running_gateway(config: Path, *, arguments: Sequence[str] = ()) -> Asy
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        if reading is not None:
-            await reading
+        await (further if further is not None else lines.read())
 
 
 @asynccontextmanager
@@ -179,10 +188,9 @@ async def open_test_gateway(config: Path) -> AsyncIterator[RunningGateway]:
             yield RunningGateway(None, channel, gateway.grpc_port, gateway.http_port)
 
 
-async def _started(process: asyncio.subprocess.Process, log: list[dict[str, object]]) -> dict[str, object]:
-    assert process.stderr is not None
+async def _started(lines: asyncio.StreamReader, log: list[dict[str, object]]) -> dict[str, object]:
     plain: list[str] = []
-    async for line in process.stderr:
+    async for line in lines:
         try:
             entry = json.loads(line)
         except ValueError:
@@ -194,9 +202,8 @@ async def _started(process: asyncio.subprocess.Process, log: list[dict[str, obje
     raise AssertionError(f"the gateway did not start: {''.join(plain)} {log}")
 
 
-async def _read_log(process: asyncio.subprocess.Process, log: list[dict[str, object]]) -> None:
-    assert process.stderr is not None
-    async for line in process.stderr:
+async def _read_log(lines: asyncio.StreamReader, log: list[dict[str, object]]) -> None:
+    async for line in lines:
         try:
             log.append(json.loads(line))
         except ValueError:  # a traceback, say
@@ -205,15 +212,21 @@ async def _read_log(process: asyncio.subprocess.Process, log: list[dict[str, obj
 
 async def run_tidings(*arguments: str, stdin: bytes | None = None, cwd: Path | None = None) -> tuple[int, str, str]:
     """Run the command line to its end; return exit code, standard output, standard error."""
-    process = await asyncio.create_subprocess_exec(
-        TIDINGS,
-        *arguments,
-        stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment({"COLUMNS": "200", "NO_COLOR": "1"}),
-        cwd=cwd,
-    )
-    out, err = await asyncio.wait_for(process.communicate(stdin), 2 * _PATIENCE)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    with ExitStack() as closing:
+        given, out, err = (closing.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        given.write(stdin or b"")
+        given.seek(0)
+        process = await start_tidings(
+            arguments,
+            (given.fileno(), out.fileno(), err.fileno()),
+            env=environment({"COLUMNS": "200", "NO_COLOR": "1"}),
+            cwd=cwd,
+        )
+        try:
+            code = await asyncio.wait_for(process.wait(), 2 * _PATIENCE)
+        except TimeoutError:
+            process.kill()
+            raise
+        for file in (out, err):
+            file.seek(0)
+        return code, out.read().decode(), err.read().decode()

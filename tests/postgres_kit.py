@@ -50,7 +50,8 @@ class Cluster:
         self._server: subprocess.Popen[bytes] | None = None
         if os.getuid() == 0:
             shutil.chown(folder, _USER)
-        self._run("initdb", "-U", "tidings", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        # Copying takes a tenth of the time of making.
+        subprocess.run(_as_nobody("cp", "-a", str(_made_data()), str(folder / "data")), check=True)
 
     def url(self, database: str, **options: str) -> str:
         query = "".join(f"&{name}={quote(value)}" for name, value in options.items())
@@ -106,10 +107,31 @@ class Cluster:
         subprocess.run(self._command(program, *arguments), check=True, stdout=subprocess.DEVNULL)
 
     def _command(self, program: str, *arguments: str, data: bool = True) -> list[str]:
-        assert PROGRAMS is not None
-        as_nobody = ["setpriv", f"--reuid={_USER}", f"--regid={_group()}", "--clear-groups", "--pdeathsig=INT"]
-        command = [str(PROGRAMS / program), *(["-D", str(self.folder / "data")] if data else []), *arguments]
-        return [*as_nobody, *command] if os.getuid() == 0 else command
+        return _command(program, *(["-D", str(self.folder / "data")] if data else []), *arguments)
+
+
+def _command(program: str, *arguments: str) -> list[str]:
+    assert PROGRAMS is not None
+    return _as_nobody(str(PROGRAMS / program), *arguments)
+
+
+def _as_nobody(*command: str) -> list[str]:
+    if os.getuid() != 0:
+        return list(command)
+    as_nobody = ["setpriv", f"--reuid={_USER}", f"--regid={_group()}", "--clear-groups", "--pdeathsig=INT"]
+    return [*as_nobody, *command]
+
+
+@functools.cache
+def _made_data() -> Path:
+    """Return a folder of data as initdb makes it, which every cluster of this test process begins with."""
+    folder = Path(tempfile.mkdtemp(prefix="tidings-pg-data-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if os.getuid() == 0:
+        shutil.chown(folder, _USER)
+    making = ["-U", "tidings", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D", str(folder / "data")]
+    subprocess.run(_command("initdb", *making), check=True, stdout=subprocess.DEVNULL)
+    return folder / "data"
 
 
 def free_port() -> int:
@@ -155,8 +177,27 @@ _KEPT = 8
 _databases: list[str] = []
 
 
+_migrated: list[str] = []
+"""The database with nothing but the tables, once there is one: what most tests begin with is copied from it."""
+
+
 async def database_url(cluster: Cluster, folder: Path, **options: str) -> str:
-    """Return the URL of the database that belongs to a test's folder, made if it is not there."""
+    """Return the URL of the empty database that belongs to a test's folder, made if it is not there."""
+    return await _database_url(cluster, folder, "template1", **options)
+
+
+@asynccontextmanager
+async def open_in_shared_cluster(folder: Path) -> AsyncIterator[Store]:
+    """Open the store that belongs to a test's folder."""
+    cluster = shared_cluster()
+    if not _migrated:
+        async with open_store(await database_url(cluster, Path("migrated"))):
+            _migrated.append(_databases.pop())
+    async with open_store(await _database_url(cluster, folder, _migrated[0])) as store:
+        yield store
+
+
+async def _database_url(cluster: Cluster, folder: Path, template: str, **options: str) -> str:
     name = "t" + hashlib.sha256(str(folder).encode()).hexdigest()[:20]
     if name not in _databases:
         _databases.append(name)
@@ -164,15 +205,10 @@ async def database_url(cluster: Cluster, folder: Path, **options: str) -> str:
         try:
             for old in _databases[:-_KEPT]:
                 await connection.execute(f"DROP DATABASE IF EXISTS {old} WITH (FORCE)")
-            await connection.execute(f"CREATE DATABASE {name}")
+            # File by file: through the log, which is the usual way since version 15, takes five times as long.
+            strategy = "STRATEGY FILE_COPY" if connection.get_server_version().major >= 15 else ""
+            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
         finally:
             await connection.close()
         del _databases[:-_KEPT]
     return cluster.url(name, **options)
-
-
-@asynccontextmanager
-async def open_in_shared_cluster(folder: Path) -> AsyncIterator[Store]:
-    """Open the store that belongs to a test's folder."""
-    async with open_store(await database_url(shared_cluster(), folder)) as store:
-        yield store
