@@ -38,8 +38,8 @@ demo: $(VENV)/.run ## Show events going in and messages coming out. ARGS=--stay 
 
 # More workers than cores: many tests wait for a process or a lease.
 WORKERS ?= 3
-test: $(VENV)/.test ## Run every test. ARGS goes to pytest.
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+test: $(VENV)/.test ## Run the tests of every day; LONG=1 runs every test. ARGS goes to pytest.
+	$(if $(LONG),TIDINGS_LONG=$(LONG) )$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
 
 check: $(VENV)/.dev ## Everything CI checks: format, lint, types, import contracts, protos, tests.
 	$(BIN)/ruff format --check .
@@ -50,7 +50,7 @@ check: $(VENV)/.dev ## Everything CI checks: format, lint, types, import contrac
 	$(BIN)/buf breaking --against protos/released.binpb
 	$(BIN)/tidings check rules
 	$(BIN)/tidings test rules --min-coverage 100
-	$(MAKE) test
+	$(MAKE) test LONG=1
 
 bench: $(VENV)/.bench ## Print the benchmark table, each figure beside its peer. ONLY=row runs one.
 	$(BIN)/python tests/bench

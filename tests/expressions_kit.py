@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from jmespath import exceptions as reference_errors
 
+from long_kit import at_length
 from tidings import expressions
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import trace
 
-EXAMPLES: Final = int(os.environ.get("TIDINGS_EXAMPLES", "150"))
+EXAMPLES: Final = int(os.environ.get("TIDINGS_EXAMPLES") or at_length(50, 150))
 """How many random cases a property is tried on; CI raises it."""
 PATIENT: Final = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

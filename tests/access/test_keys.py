@@ -1,5 +1,6 @@
 """Keys: made, kept as hashes, found again, ended, limited."""
 
+import asyncio
 import json
 import stat
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_kit import TIDINGS
+from gateway_kit import run_tidings
 from tidings.access import InvalidKeyFile, Key, KeyFile, Keyring, Permission, new_key
 from tidings.errors import Overloaded, PermissionDenied, Unauthenticated
 from tidings.model import Rate
@@ -114,9 +115,8 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, said: st
 
 
 def run(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [TIDINGS, "keys", *arguments], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
-    )
+    code, out, err = asyncio.run(run_tidings("keys", *arguments, cwd=cwd))
+    return subprocess.CompletedProcess(arguments, code, out, err)
 
 
 def test_keys_are_made_listed_and_revoked_on_the_command_line(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from channels_kit import an_email, secrets_of
 from dkim_kit import dns_record, new_key, pem, short_rsa_key, verifies
+from long_kit import at_length
 from smtp_kit import smtp_sink
 from tidings.channels import EmailSettings, open_email_channel
 from tidings.channels.compose import Composed, compose
@@ -51,7 +52,7 @@ def test_a_signature_holds(email: Email, algorithm: str) -> None:
     assert verifies(signed(email, algorithm), RECORDS)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=at_length(20, 60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     text=st.text(max_size=300),
     subject=st.text(max_size=150),

@@ -10,6 +10,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_kit import at_length
 from raw_http_kit import OK, a_client, answers, post, raw_server, saying
 from tidings.channels.http_answer import BODY_LIMIT, HEAD_LIMIT, AnswerReader, HttpAnswer, HttpFault
 
@@ -108,7 +109,7 @@ def test_however_the_bytes_are_cut_they_say_the_same(said: bytes, data: st.DataO
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
-@settings(deadline=None, max_examples=40)  # a server that says too little is waited for
+@settings(deadline=None, max_examples=at_length(12, 40))  # a server that says too little is waited for
 @given(said=st.lists(ANSWERS, min_size=1, max_size=3), then_close=st.booleans())
 def test_whatever_a_server_says_ends_in_an_answer_or_a_fault(
     run: Callable[[Coroutine[Any, Any, None]], None], said: list[bytes], *, then_close: bool

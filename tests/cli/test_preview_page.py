@@ -4,6 +4,7 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from browser_kit import needs_browser
@@ -75,6 +76,7 @@ def test_a_frame_shows_its_message_and_no_script_of_it_runs(tmp_path: Path) -> N
     assert colours[RED] == 0
 
 
+@pytest.mark.long
 @needs_browser
 def test_the_dark_switch_gives_the_message_its_dark_look(tmp_path: Path) -> None:
     light = page(of_email(DARK), what="an event")
@@ -83,6 +85,7 @@ def test_the_dark_switch_gives_the_message_its_dark_look(tmp_path: Path) -> None
     assert colours_of(written(tmp_path, dark))[BLUE] > 100_000
 
 
+@pytest.mark.long
 @needs_browser
 def test_the_width_switch_sets_the_width(tmp_path: Path) -> None:
     usual = page(of_email(HOSTILE), what="an event")

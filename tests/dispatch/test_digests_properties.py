@@ -11,6 +11,7 @@ from typing import Final, Literal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from long_kit import at_length
 from tidings.model import Deferred, Email
 from tidings.rulebook import Rulebook
 from timing_kit import DAY, HOUR, Office, book, expiring, ms, open_office, reminder
@@ -93,7 +94,7 @@ def digests(brand: str) -> Rulebook:
 
 
 @given(DOINGS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=at_length(5, 15), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_event_is_told_once_in_one_digest(doings: list[Doing]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder) / "tidings.db")

@@ -7,6 +7,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from long_kit import at_length
 from tidings.documents import Document, Place, Span, read
 from tidings.model import Problem, Source
 
@@ -104,7 +105,7 @@ def _characters_at_their_places(source: str) -> None:
         assert written == character or (character == " " and written == "\n"), (source, offset, character, written)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=at_length(100, 400), deadline=None)
 @given(_TEXTS, st.sampled_from(["'", '"', "|", ">", None]), st.integers(10, 60))
 def test_what_is_written_at_a_place_is_the_character_there(text: str, style: str | None, width: int) -> None:
     """PyYAML's own writer folds, escapes and indents in each style; every character is found again."""
@@ -115,7 +116,7 @@ def test_what_is_written_at_a_place_is_the_character_there(text: str, style: str
 _LINES = st.lists(st.sampled_from(["", "  ", "a", "b c", " d", "'e", "\\f", "  g  h ", "\ti"]), min_size=1, max_size=7)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=at_length(100, 400), deadline=None)
 @given(
     _LINES,
     st.sampled_from("|>"),
@@ -155,13 +156,13 @@ _FLOW = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=at_length(100, 400), deadline=None)
 @given(_FLOW)
 def test_escapes_and_folds_of_double_quotes_are_mapped(parts: list[str]) -> None:
     _characters_at_their_places('key: "x' + "".join(parts) + 'x"\n')
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=at_length(100, 300), deadline=None)
 @given(
     st.lists(st.sampled_from(["a", "b", " ", "  \n ", "\n\n  ", "'", "''", "#", "\\", "é"]), max_size=10), st.booleans()
 )

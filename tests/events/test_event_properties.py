@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events_kit import ORG, meanings, spoiled, values
+from long_kit import at_length
 from tidings.events import (
     Conversion,
     ConversionError,
@@ -21,7 +22,7 @@ from tidings.events import (
 )
 from tidings.events.v1.event_pb2 import Event
 
-EXAMPLES = int(os.environ.get("TIDINGS_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("TIDINGS_EXAMPLES") or at_length(50, 150))
 
 unhurried = settings(
     deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

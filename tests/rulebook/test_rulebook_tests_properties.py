@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events_kit import values
+from long_kit import at_length
 from rulebook_testing_kit import FILES, rulebook, sources
 from tidings.rulebook.testing import as_json, check_tests, describe, junit_xml, measure, read_tests, run_suite
 
@@ -53,13 +54,13 @@ def check_all(cases: Any) -> None:
     check_tests(found, RULEBOOK.rules)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=at_length(30, 80), deadline=None)
 @given(st.lists(well_formed(), min_size=1, max_size=3))
 def test_any_values_may_be_set(cases: list[dict[str, Any]]) -> None:
     check_all(cases)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=at_length(30, 60), deadline=None)
 @given(st.lists(st.one_of(values, well_formed(event=values), well_formed(expect=values), well_formed(now=values))))
 def test_cases_may_be_anything(cases: list[Any]) -> None:
     check_all(cases)

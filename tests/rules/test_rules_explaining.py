@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_kit import at_length
 from rules_kit import ORG, OTHER_ORG, assembled, points_expiring, rule, ruleset
 from tidings.errors import NotFound
 from tidings.events.v1.event_pb2 import Event
@@ -193,7 +194,7 @@ def events(draw: st.DrawFn) -> Event:
     return event
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=at_length(60, 300), deadline=None)
 @given(st.lists(rule_fields, max_size=12), events())
 def test_explanations_agree_with_the_decision(rules: list[dict[str, Any]], event: Event) -> None:
     """What matched, what is sent and what failed; and the trace, evaluated by itself, comes to the same."""

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from long_kit import at_length
 from rules_kit import BRANDS, compiled, sources
 from tidings.documents import read
 from tidings.model import Problem, Source
@@ -73,21 +74,21 @@ def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return copy
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=at_length(60, 300), deadline=None)
 @given(st.sampled_from(places(RULE)), ODDITIES)
 def test_any_value_anywhere_in_a_rule_is_survived(path: tuple[Any, ...], odd: Any) -> None:
     _, problems = compiled(sources(json.dumps(changed(RULE, path, odd))))
     assert all(problem.startswith("rules.yaml:1:") for problem in problems)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=at_length(60, 300), deadline=None)
 @given(st.sampled_from(places(BRAND)), ODDITIES)
 def test_any_value_anywhere_in_a_brand_is_survived(path: tuple[Any, ...], odd: Any) -> None:
     _, problems = compiled(sources(None, json.dumps(changed(BRAND, path, odd))))
     assert all(problem.startswith("brands/all.yaml:1:") for problem in problems)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=at_length(60, 300), deadline=None)
 @given(
     st.lists(
         st.sampled_from(
@@ -106,7 +107,7 @@ def test_any_text_is_a_document_or_a_problem_within_the_file(parts: list[str]) -
         assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=at_length(60, 200), deadline=None)
 @given(st.binary(max_size=40), st.integers(0, len(BRANDS)))
 def test_any_bytes_anywhere_are_survived(junk: bytes, at: int) -> None:
     text = BRANDS.encode()

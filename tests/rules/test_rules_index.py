@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
+from long_kit import at_length
 from rules_kit import ORG, OTHER_ORG, assembled, points_expiring
 from tidings.events import event_name, native_view
 from tidings.events.v1.event_pb2 import Event, GenericEvent
@@ -135,7 +136,7 @@ def generic(dice: Random) -> Event:
     return Event(org_id=dice.choice([ORG, OTHER_ORG]), generic=sent)
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(at_length(6, 25)))
 def test_the_index_changes_nothing(seed: int) -> None:
     """Typed events, events with values of types their fields do not have, generic events: the same decisions."""
     dice = Random(seed)  # noqa: S311 (the same rulebooks on every run)

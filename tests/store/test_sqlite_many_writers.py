@@ -8,6 +8,7 @@ from sqlite3 import Connection
 
 import pytest
 
+from long_kit import at_length
 from store_kit import T0, make_event, make_publication, make_publications
 from tidings.store import Recorded, open_store
 from tidings.store.feed import Feed
@@ -57,7 +58,7 @@ def identities_by_key(connection: Connection) -> int:
 
 
 @pytest.mark.parametrize("key_of", [event_key, COLLIDING], ids=["keys apart", "keys that collide"])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(at_length(2, 8)))
 def test_an_identity_is_new_once_whoever_records_it(
     tmp_path: Path, seed: int, key_of: Callable[[tuple[int, str]], int]
 ) -> None:

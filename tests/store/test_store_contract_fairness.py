@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from long_kit import at_length
 from store_kit import T0, make_event, make_publication, settlement
 from tidings.model import Cause
 from tidings.store import Leased, Store
@@ -24,8 +25,9 @@ def by_org(leased: Sequence[Leased]) -> dict[int, int]:
     return dict(Counter(each.delivery.org_id for each in leased))
 
 
-async def test_a_backlog_of_100000_does_not_delay_a_single_delivery(store: Store) -> None:
-    for start in range(0, 1_000, 100):
+async def test_a_long_backlog_does_not_delay_a_single_delivery(store: Store) -> None:
+    """A backlog of 100,000, of 10,000 every day."""
+    for start in range(0, at_length(100, 1_000), 100):
         events = [make_event(f"e-{number}", org_id=1) for number in range(start, start + 100)]
         await store.record([make_publication(event, deliveries=100) for event in events])
     await store.record([make_publication(make_event(org_id=2, received_at=T0 + 5))])

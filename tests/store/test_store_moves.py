@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from long_kit import at_length
 from store_kit import STORES, T0, by_hand, make_event, make_publication, settlement
 from tidings.model import ENDED, MOVES, Cause, State
 from tidings.store import DeliveryFilter, Leased, Retention
@@ -179,7 +180,7 @@ def test_a_store_moves_deliveries_by_the_table(kind: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25,
+            max_examples=at_length(6, 25),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

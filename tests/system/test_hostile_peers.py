@@ -199,6 +199,7 @@ async def code_of(call: Awaitable[object]) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_thousands_of_idle_connections(besieged: Besieged) -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -220,6 +221,7 @@ async def test_thousands_of_idle_connections(besieged: Besieged) -> None:
             writer.close()
 
 
+@pytest.mark.long
 async def test_more_streams_than_a_connection_may_have(besieged: Besieged) -> None:
     async def attack() -> None:
         async with besieged.calling(besieged.honest) as channel:
@@ -238,6 +240,7 @@ async def test_more_streams_than_a_connection_may_have(besieged: Besieged) -> No
     assert taken_up == [200]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_slow_readers_of_moves(besieged: Besieged) -> None:
     """They ask for every move and read none, while thousands of deliveries move."""
@@ -255,6 +258,7 @@ async def test_slow_readers_of_moves(besieged: Besieged) -> None:
     await besieged.withstands(attack, growth=120 * MB)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_slow_readers_of_acknowledgements(besieged: Besieged) -> None:
     """They send as fast as they may and read no acknowledgement."""
@@ -313,6 +317,7 @@ async def test_oversized_headers_and_bodies_are_refused(besieged: Besieged) -> N
     assert set(seen) <= {400, 413, 429}
 
 
+@pytest.mark.long
 async def test_a_flood_with_one_key_leaves_the_others_alone(besieged: Besieged) -> None:
     async def attack() -> None:
         async with besieged.calling(besieged.limited) as channel:
@@ -332,6 +337,7 @@ async def test_a_flood_with_one_key_leaves_the_others_alone(besieged: Besieged) 
     assert codes[grpc.StatusCode.OK] < 500
 
 
+@pytest.mark.long
 async def test_wrong_and_expired_keys_by_the_thousand(besieged: Besieged) -> None:
     async def attack() -> None:
         wrong = [new_key().token for _ in range(600)]
@@ -347,6 +353,7 @@ async def test_wrong_and_expired_keys_by_the_thousand(besieged: Besieged) -> Non
     assert codes == {grpc.StatusCode.UNAUTHENTICATED: 904}
 
 
+@pytest.mark.long
 async def test_the_gateway_still_stops_as_it_should_after_an_attack(besieged: Besieged) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", besieged.gateway.grpc_port)
     writer.write(PREFACE)

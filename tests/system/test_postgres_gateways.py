@@ -94,6 +94,7 @@ class Services:
         await eventually(look)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_gateways_that_are_killed_and_paused_lose_nothing(
     tmp_path: Path, cluster: Cluster, sink: HttpSink

@@ -61,6 +61,7 @@ async def _faults(page: Page, name: str, html: str) -> list[str]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_every_shipped_e_mail_looks_right_in_every_language() -> None:
     rulebook = load(read_folder(SHIPPED), rehearse=False)

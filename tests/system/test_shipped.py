@@ -24,6 +24,7 @@ async def test_the_demo_shows_three_e_mails_and_two_verified_webhooks() -> None:
     assert "complete  3 e-mails, 2 webhooks with verified signatures" in out
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     """The dependencies are lent from this environment; Tidings itself comes from the wheel alone."""

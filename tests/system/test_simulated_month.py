@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from channels_kit import SECRETS, secrets_of
+from long_kit import at_length
 from month_kit import Voices, every_delivery, further_brands, most_within, org_of, zone_of
 from tidings.channels import WebhookSettings, open_webhook_channel
 from tidings.dispatch import Dispatcher, DispatchSettings
@@ -32,7 +33,7 @@ from tidings.store import Store, open_store
 from tidings.telemetry import Metrics
 from timing_kit import DAY, HOUR, book, ms
 
-CUSTOMERS: Final = int(os.environ.get("TIDINGS_MONTH_CUSTOMERS", "600"))
+CUSTOMERS: Final = int(os.environ.get("TIDINGS_MONTH_CUSTOMERS") or at_length(120, 600))
 """``make month`` has 10,000."""
 
 BEGIN: Final = ms("2026-10-03T00:00+00:00")
