@@ -39,7 +39,7 @@ demo: $(VENV)/.run ## Show events going in and messages coming out. ARGS=--stay 
 # More workers than cores: many tests wait for a process or a lease.
 WORKERS ?= 3
 test: $(VENV)/.test ## Run the tests of every day; LONG=1 runs every test. ARGS goes to pytest.
-	$(if $(LONG),TIDINGS_LONG=$(LONG) )$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+	$(if $(LONG),TIDINGS_LONG=$(LONG) )$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev ## Everything CI checks: format, lint, types, import contracts, protos, tests.
 	$(BIN)/ruff format --check .
@@ -63,7 +63,7 @@ KILLS ?= 200
 chaos: $(VENV)/.test ## Kill the gateway at random moments: is nothing lost, nothing sent twice without need? SEED=1 for its dice.
 	$(BIN)/python tests/chaos.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
-month: $(VENV)/.test ## Simulate a month for 10,000 customers in 24 zones; the tests have 600. CUSTOMERS=50000 is more.
+month: $(VENV)/.test ## Simulate a month for 10,000 customers in 24 zones; the tests have 120, all tests 600. CUSTOMERS=50000 is more.
 	TIDINGS_MONTH_CUSTOMERS=$(or $(CUSTOMERS),10000) $(BIN)/python -m pytest tests/system/test_simulated_month.py --show-capture=no
 
 released: $(VENV)/.dev ## Renew what buf breaking compares with: the contract as handed out.

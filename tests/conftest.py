@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
-from long_kit import LONG
+from long_kit import LONG, at_length
 
 _left: pytest.StashKey[set[str]] = pytest.StashKey()
 """The tests that this run leaves to ``make check``."""
@@ -14,6 +15,8 @@ _left: pytest.StashKey[set[str]] = pytest.StashKey()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_left] = set()
+    settings.register_profile("length", settings(), max_examples=at_length(40, 100))
+    settings.load_profile("length")
 
 
 @pytest.hookimpl(trylast=True)  # once the order is drawn

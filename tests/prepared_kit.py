@@ -20,10 +20,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Protocol
 
 _LENGTH = struct.Struct("!I")
 
@@ -116,50 +118,90 @@ def _prepared_process() -> socket.socket:
 
 
 def _import_everything() -> None:
-    import tidings.cli
+    """Import all but the command line itself, which looks at its terminal when it is imported, and what is an extra."""
+    import tidings
 
-    for module in pkgutil.walk_packages(tidings.cli.__path__, "tidings.cli."):
-        importlib.import_module(module.name)
+    for module in pkgutil.walk_packages(tidings.__path__, "tidings."):
+        if not module.name.startswith("tidings.cli") and not module.name.endswith(("tracing", "traces")):
+            importlib.import_module(module.name)
+    for name in ("rich.progress", "rich.syntax", "rich.table", "rich.tree", "typer", "uvloop"):
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()  # so that the children do not copy what they only read
     assert threading.active_count() == 1, "a process of several threads cannot be forked"
 
 
-def _serve(control: socket.socket) -> None:
-    """Fork a process for each that is asked for, and tell how each ends, until nobody asks any more."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a fork is to become: its arguments, environment and folder, and its standard files."""
+
+    arguments: list[str]
+    env: dict[str, str]
+    cwd: str
+    files: Sequence[int]
+
+
+def _serve(control: socket.socket) -> _Asked | None:
+    """Fork a process for each that is asked for and tell how each ends, until nobody asks any more.
+
+    In the forks, return what they are to become.
+    """
     running: dict[int, int] = {}
-    woken, wake = os.pipe()
-    for end in (woken, wake):
-        os.set_blocking(end, False)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    with selectors.DefaultSelector() as selector:
+    with _ends() as woken, selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
         while True:
-            for key, _ in selector.select():
-                if key.fileobj is control:
-                    length, files, _, _ = socket.recv_fds(control, _LENGTH.size, 4, socket.MSG_WAITALL)
-                    if not length:
-                        return
-                    asked = json.loads(_read(control, *_LENGTH.unpack(length)))
-                    if (pid := os.fork()) == 0:
-                        selector.close()
-                        for each in (control.detach(), woken, wake, *running.values()):
-                            os.close(each)
-                        _become_tidings(asked, files)
-                    for file in files[:3]:
-                        os.close(file)
-                    running[pid] = files[3]
-                    os.write(files[3], b"%d\n" % pid)
-                else:
-                    os.read(woken, 4096)
+            ready = [key.fileobj for key, _ in selector.select()]
+            if woken in ready:
+                os.read(woken, 4096)
+            if control in ready:
+                if (received := _receive(control)) is None:
+                    return None
+                asked, status = received
+                pid = os.fork()
+                if pid == 0:
+                    _close(status, *running.values())
+                    return asked
+                _close(*asked.files)
+                running[pid] = status
+                _tell(status, pid)
             _tell_of_ends(running)
 
 
-def _read(control: socket.socket, length: int) -> bytes:
-    """Read so many bytes."""
-    return control.recv(length, socket.MSG_WAITALL)
+@contextmanager
+def _ends() -> Iterator[int]:
+    """Have a pipe become readable when a child ends."""
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    try:
+        yield woken
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _close(woken, wake)
+
+
+def _receive(control: socket.socket) -> tuple[_Asked, int] | None:
+    """Return what is asked for, and the pipe on which to tell how it fares; None once nobody asks any more."""
+    length, files, _, _ = socket.recv_fds(control, _LENGTH.size, 4, socket.MSG_WAITALL)
+    if not length:
+        return None
+    (size,) = _LENGTH.unpack(length)
+    asked = json.loads(control.recv(size, socket.MSG_WAITALL))
+    *standard, status = files
+    return _Asked(**asked, files=standard), status
+
+
+def _close(*files: int) -> None:
+    for file in files:
+        os.close(file)
+
+
+def _tell(pipe: int, number: int) -> None:
+    with suppress(BrokenPipeError):  # its test has ended before it
+        os.write(pipe, b"%d\n" % number)
 
 
 def _tell_of_ends(running: dict[int, int]) -> None:
@@ -169,32 +211,31 @@ def _tell_of_ends(running: dict[int, int]) -> None:
         if not pid:
             return
         pipe = running.pop(pid)
-        os.write(pipe, b"%d\n" % os.waitstatus_to_exitcode(status))
+        _tell(pipe, os.waitstatus_to_exitcode(status))
         os.close(pipe)
 
 
-def _become_tidings(asked: dict[str, Any], files: Sequence[int]) -> NoReturn:
+def _become_tidings(asked: _Asked) -> None:
     """Run the command line as if this process had been started for it."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for standard, file in enumerate(files[:3]):
+    for standard, file in enumerate(asked.files):
         os.dup2(file, standard)
-    for file in files:
-        os.close(file)
+    _close(*asked.files)
     os.environ.clear()
-    os.environ.update(asked["env"])
+    os.environ.update(asked.env)
     time.tzset()
-    os.chdir(asked["cwd"])
+    os.chdir(asked.cwd)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  for as long as the process lives
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
-    sys.argv = [str(Path(sys.executable).parent / "tidings"), *asked["arguments"]]
+    sys.argv = [str(Path(sys.executable).parent / "tidings"), *asked.arguments]
     from tidings.cli import main
 
     main()
-    sys.exit()
 
 
 if __name__ == "__main__":
     _import_everything()
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    with socket.socket(fileno=int(sys.argv[1])) as control_socket:
+        become = _serve(control_socket)
+    if become is not None:
+        _become_tidings(become)

@@ -1,7 +1,12 @@
-"""Small rulebooks written to a folder, for tests over the real wire."""
+"""Small rulebooks written to a folder, for tests over the real wire; and the shipped one."""
 
 import textwrap
+from functools import cache
 from pathlib import Path
+
+from tidings.rulebook import Rulebook, load, read_folder
+
+SHIPPED = Path(__file__).parents[1] / "rules"
 
 RULES = """
 version: 1
@@ -24,6 +29,12 @@ subject: "{{ data.pointsScheduledForExpiry | int }} points are about to expire"
 ---
 Dear {{ contact.name | default("member") }}, use them by {{ data.scheduledExpiryDate }}.
 """
+
+
+@cache
+def shipped_rulebook() -> Rulebook:
+    """Return the rulebook that comes with Tidings, compiled once for all who only read it."""
+    return load(read_folder(SHIPPED), rehearse=False)
 
 
 def write_rulebook(

@@ -60,6 +60,7 @@ def test_a_frame_holds_its_message_whole_and_the_page_holds_nothing_of_it() -> N
     assert not {"script", "img", "svg", "link"}.intersection(outline.elements)
 
 
+@pytest.mark.long
 @needs_browser
 def test_without_the_frame_it_would_have_run(tmp_path: Path) -> None:
     file = written(tmp_path, HOSTILE)
@@ -94,6 +95,7 @@ def test_the_width_switch_sets_the_width(tmp_path: Path) -> None:
     assert 0.5 < slim / wide < 0.56
 
 
+@pytest.mark.long
 @needs_browser
 def test_a_script_in_an_events_data_is_shown_as_text(tmp_path: Path) -> None:
     file, result = preview_of(tmp_path)

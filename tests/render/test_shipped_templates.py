@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from rulebook_kit import shipped_rulebook
 from tidings.events import convert_one, native_view, sample
 from tidings.model import Problem, Source
 from tidings.render import TemplateSet, compile_templates
-from tidings.rulebook import load, read_folder
 from tidings.rules import EmailAction
 
 RULES = Path(__file__).parents[2] / "rules"
@@ -141,7 +141,7 @@ def test_the_languages_of_a_template_tell_the_same(templates: TemplateSet) -> No
 
 def _messages() -> list[tuple[str, str, str, str, str]]:
     """Return template, locale, subject, preheader and HTML of each shipped e-mail, without a logo or an address."""
-    rulebook = load(read_folder(RULES), rehearse=False)
+    rulebook = shipped_rulebook()
     brand = {key: value for key, value in BRAND.items() if key not in {"address", "logo"}} | {"colours": COLOURS}
     made = []
     for rule in rulebook.rules.rules:

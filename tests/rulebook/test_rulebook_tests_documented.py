@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
+from rulebook_kit import shipped_rulebook
 from rulebook_testing_kit import told
 from tidings.model import Source
-from tidings.rulebook import load, read_folder
 from tidings.rulebook.testing import read_tests, run_suite
 
 SHIPPED = Path(__file__).parents[2] / "rules"
@@ -13,7 +13,7 @@ SECTION = (SHIPPED / "README.md").read_text(encoding="utf-8").partition("\n## Te
 
 
 def documented(cases: str) -> str:
-    rulebook = load(read_folder(SHIPPED))
+    rulebook = shipped_rulebook()
     suite = read_tests([*rulebook.sources, Source(path="loyalty_test.yaml", data=cases.encode())], rulebook.rules)
     return told(run_suite(rulebook, suite))
 

@@ -75,6 +75,7 @@ async def test_a_first_rule_in_five_minutes(tmp_path: Path) -> None:
     assert "Subject: 300 points are waiting for you" in said
 
 
+@pytest.mark.long
 def test_the_handbooks_previews_show_the_shipped_messages(tmp_path: Path) -> None:
     (tmp_path / "rules").symlink_to(ROOT / "rules")
     (script,) = (block for block in blocks("rules/README.md", "sh") if "tidings preview" in block)
@@ -84,6 +85,7 @@ def test_the_handbooks_previews_show_the_shipped_messages(tmp_path: Path) -> Non
     assert 'sandbox=""' in (tmp_path / "preview.html").read_text()
 
 
+@pytest.mark.long
 async def test_the_handbooks_test_message_arrives(tmp_path: Path) -> None:
     (example,) = blocks("rules/README.md", "shell")
     (tmp_path / "rules").symlink_to(ROOT / "rules")

@@ -12,15 +12,15 @@ from typing import Final
 import pytest
 
 from browser_kit import Page, needs_browser, open_page
+from rulebook_kit import shipped_rulebook
 from tidings.events import convert_one, native_view, sample
 from tidings.model import Brand, Contact
-from tidings.rulebook import Rulebook, load, read_folder
+from tidings.rulebook import Rulebook
 from tidings.rulebook.compose import template_context
 from tidings.rules import EmailAction, Rule
 
 pytestmark = needs_browser
 
-SHIPPED: Final = Path(__file__).parents[2] / "rules"
 MEASURE: Final = (Path(__file__).parent / "measure_email.js").read_text(encoding="utf-8")
 WIDTHS: Final = (320, 600, 1200)
 PICTURES: Final = os.environ.get("TIDINGS_SCREENSHOTS")
@@ -64,7 +64,7 @@ async def _faults(page: Page, name: str, html: str) -> list[str]:
 @pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_every_shipped_e_mail_looks_right_in_every_language() -> None:
-    rulebook = load(read_folder(SHIPPED), rehearse=False)
+    rulebook = shipped_rulebook()
     found = []
     async with open_page() as page:
         for name, html in messages(rulebook, rulebook.rules.brands[50750], PLAIN):
@@ -74,7 +74,7 @@ async def test_every_shipped_e_mail_looks_right_in_every_language() -> None:
 
 @pytest.mark.timeout(180)
 async def test_names_that_are_far_too_long_and_a_logo_that_is_not_shown_break_nothing() -> None:
-    rulebook = load(read_folder(SHIPPED), rehearse=False)
+    rulebook = shipped_rulebook()
     brand = replace(rulebook.rules.brands[50261], name="A" * 70, logo="https://www.example.com/logo.png")
     found = []
     async with open_page() as page:
