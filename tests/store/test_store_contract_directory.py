@@ -1,8 +1,13 @@
 """The contract of every store: who customers are, what they agreed to, and whose address must not be used."""
 
-import pytest
+import asyncio
+from dataclasses import replace
+from typing import Any
 
-from store_kit import T0
+import pytest
+from structlog.testing import capture_logs
+
+from store_kit import T0, make_event
 from tidings.errors import InvalidRequest
 from tidings.model import (
     ConsentMark,
@@ -13,7 +18,7 @@ from tidings.model import (
     marked,
     new_suppression,
 )
-from tidings.store import Store, SuppressionFilter
+from tidings.store import Publication, Store, SuppressionFilter
 
 ASHA = Contact(
     org_id=1,
@@ -188,3 +193,78 @@ async def test_a_consent_from_nowhere_forgets_where_the_one_before_came_from(sto
     assert found is not None
     assert found.consents == {"offers": False, "news.weekly": False}
     assert set(found.consent_marks) == {"news.weekly"}
+
+
+def many(kind: str, count: int, *, start: int = 0) -> Contact:
+    names = [f"{kind}-{number}" for number in range(start, start + count)]
+    named: dict[str, Any] = {"consents": dict.fromkeys(names, True)}
+    if kind == "attributes":
+        named = {"attributes": dict.fromkeys(names, "x")}
+    return Contact(org_id=1, customer_id="c", email="a@example.com", **named)
+
+
+async def refusal(store: Store, *contacts: Contact) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidRequest) as refused:
+        await store.upsert_contacts(contacts)
+    return [(each.field, each.description) for each in refused.value.violations]
+
+
+@pytest.mark.parametrize("kind", ["consents", "attributes"])
+async def test_several_calls_together_name_no_more_than_one_may(store: Store, kind: str) -> None:
+    first = Contact(org_id=1, customer_id="b")
+    await store.upsert_contacts([many(kind, 49)])
+    told = "must be at most 50 with those known already, would be 51"
+    assert await refusal(store, first, many(kind, 2, start=49)) == [(f"contacts[1].{kind}", told)]
+    # Of several for one customer in a call, it is the last that may be too much.
+    assert await refusal(store, many(kind, 1, start=49), many(kind, 1, start=50)) == [(f"contacts[1].{kind}", told)]
+    assert await store.get_contact(1, "b") is None
+    await store.upsert_contacts([many(kind, 2, start=48), many(kind, 50)])
+
+    kept = await store.get_contact(1, "c")
+    assert kept is not None
+    assert len(getattr(kept, kind)) == 50
+    # Calls that share a transaction: the good one stands.
+    calls = [store.upsert_contacts([each]) for each in (many(kind, 1, start=50), first)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each) for each in outcomes] == [InvalidRequest, type(None)]
+
+
+async def test_attributes_that_go_make_room(store: Store) -> None:
+    await store.upsert_contacts([many("attributes", 50)])
+    gone = {"attributes-0": "", "attributes-1": "", "more-0": "x", "more-1": "x"}
+    await store.upsert_contacts([Contact(org_id=1, customer_id="c", attributes=gone)])
+    kept = await store.get_contact(1, "c")
+    assert kept is not None
+    assert (len(kept.attributes), "more-1" in kept.attributes) == (50, True)
+    # A new contact's attribute without a value is none.
+    fresh = dict.fromkeys((f"n-{number}" for number in range(50)), "x")
+    await store.upsert_contacts([Contact(org_id=1, customer_id="n", attributes={**fresh, "n-0": ""})])
+    await store.upsert_contacts([Contact(org_id=1, customer_id="n", attributes={"m": "x"})])
+
+
+async def test_what_customers_say_themselves_is_never_one_too_many(store: Store) -> None:
+    await store.upsert_contacts([many("consents", 50)])
+    objection = Contact(org_id=1, customer_id="c", consents={"offers": False})
+    await store.upsert_contacts([marked(objection, ConsentSource.UNSUBSCRIBE_LINK, now=T0)])
+
+    kept = await store.get_contact(1, "c")
+    assert kept is not None
+    assert (len(kept.consents), kept.consents["offers"]) == (51, False)
+    # What is beyond the bound may be changed, and not grow.
+    changed = replace(many("consents", 1), attributes={"city": "Pune"})
+    await store.upsert_contacts([changed, replace(objection, consents={"consents-1": False})])
+    assert len(await refusal(store, many("consents", 1, start=50))) == 1
+
+
+async def test_of_two_who_become_one_what_there_is_no_room_for_is_logged(store: Store) -> None:
+    victim = replace(many("attributes", 2, start=50), customer_id="v", consents={"x": True, "y": False})
+    await store.upsert_contacts([many("attributes", 49), many("consents", 50), victim])
+    event = make_event("e-1", content=b"e-1")._replace(org_id=1)
+    with capture_logs() as heard:
+        await store.record([Publication(event, (), contact=None, swallows=("c", "v"))])
+    assert heard == [
+        {"event": "contact.merge_left_out", "log_level": "warning", "org": 1, "consents": 1, "attributes": 1}
+    ]
+    kept = await store.get_contact(1, "c")
+    assert kept is not None
+    assert (len(kept.attributes), len(kept.consents), kept.consents["y"]) == (50, 51, False)

@@ -108,6 +108,34 @@ async def test_every_bad_line_of_json_is_reported(gateway: RunningGateway, tmp_p
     assert [line.partition(":")[0] for line in err.splitlines()[:7]] == [f"line {number}" for number in range(1, 8)]
 
 
+async def test_rows_that_would_crowd_a_contact_are_reported_and_the_others_are_kept(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    full = {f"a-{number}": "x" for number in range(50)}
+    await gateway.upsert(pb.Contact(org_id=50750, customer_id="1", attributes=full, consents=dict.fromkeys(full, True)))
+    file = tmp_path / "members.jsonl"
+    crowding = {"attributes": {"city": "Pune"}, "consents": {"offers": True}}
+    first, second = {"org": 50750, "customer_id": "1"}, {"org": 50750, "customer_id": "2"}
+    rows = [{**first, **crowding, "email": "a@example.com"}, {**second, **crowding, "email": "b@example.com"}]
+    file.write_text("\n".join(json.dumps(each) for each in [*rows, {**first, "email": "new@example.com"}]))
+    code, _, err = await tidings(gateway, "contacts", "import", str(file))
+
+    told = "must be at most 50 with those known already, would be 51"
+    assert (code, err.splitlines()) == (
+        1,
+        [f"line 1: attributes: {told}; consents: {told}", "2 contacts imported, 1 rows refused"],
+    )
+    assert [each["email"] for each in await exported(gateway)] == ["new@example.com", "b@example.com"]
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await ContactServiceStub(gateway.channel).SetConsent(
+            pb.SetConsentRequest(org_id=50750, customer_id="1", category="offers", agreed=True)
+        )
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    violations = BadRequest()
+    assert any(each.Unpack(violations) for each in details_of(refused.value))
+    assert [(each.field, each.description) for each in violations.field_violations] == [("category", told)]
+
+
 async def test_a_contact_is_shown(gateway: RunningGateway) -> None:
     await gateway.upsert(pb.Contact(org_id=1, customer_id="c", name="Asha", consents={"offers": True}))
 

@@ -4,12 +4,15 @@ import asyncio
 import csv
 import enum
 import json
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
+import grpc
 import typer
 
 from tidings.cli.contact_rows import (
@@ -36,6 +39,7 @@ from tidings.cli.terminal import (
     out,
     print_json,
     progress,
+    violations_of,
 )
 from tidings.gateway.v1 import contact_service_pb2 as pb
 from tidings.gateway.v1.contact_service_pb2_grpc import ContactServiceStub
@@ -49,6 +53,10 @@ _BATCH: Final = 500
 _PAGE: Final = 100
 """Small enough that the largest contacts there can be fit one answer."""
 _LINES: Final = frozenset({".jsonl", ".ndjson"})
+_PLACE: Final = re.compile(r"contacts\[(\d+)\]\.(.+)")
+
+_Usable = tuple[int, pb.Contact]
+"""The line on which a row begins, and the contact it holds."""
 
 
 class Form(enum.StrEnum):
@@ -159,37 +167,64 @@ def _count(file: Path) -> int:
 
 async def _import(rows: Iterator[Row], to: str, step: Step) -> tuple[int, int]:
     """Send batch after batch, the next being read while one is under way."""
-    kept = bad = 0
-    under_way: asyncio.Task[None] | None = None
+    read = kept = 0
+    under_way: asyncio.Task[int] | None = None
     async with gateway_channel(to) as channel:
         stub = ContactServiceStub(channel)
         while batch := list(islice(rows, _BATCH)):
             good = list(_usable(batch))
             if under_way is not None:
-                await under_way
+                kept += await under_way
             under_way = asyncio.create_task(_upsert(stub, good)) if good else None
             await asyncio.sleep(0)  # lets it set out
-            kept += len(good)
-            bad += len(batch) - len(good)
+            read += len(batch)
             step(len(batch))
         if under_way is not None:
-            await under_way
-    return kept, bad
+            kept += await under_way
+    return kept, read - kept
 
 
-def _usable(batch: list[Row]) -> Iterator[pb.Contact]:
-    """Yield the contacts of rows that hold one, and report the others."""
+def _usable(batch: list[Row]) -> Iterator[_Usable]:
+    """Yield the lines and contacts of rows that hold one, and report the others."""
     for row in batch:
         if isinstance(row.content, str):
-            err.print(f"line {row.line}: {row.content}", markup=False, highlight=False, soft_wrap=True)
+            _refuse(row.line, row.content)
         else:
-            yield row.content
+            yield row.line, row.content
 
 
-async def _upsert(stub: "ContactServiceAsyncStub", good: list[pb.Contact]) -> None:
-    await patiently(
-        lambda: stub.UpsertContacts(pb.UpsertContactsRequest(contacts=good, consent_source=pb.CONSENT_SOURCE_IMPORT))
-    )
+def _refuse(line: int, why: str) -> None:
+    err.print(f"line {line}: {why}", markup=False, highlight=False, soft_wrap=True)
+
+
+async def _upsert(stub: "ContactServiceAsyncStub", good: list[_Usable]) -> int:
+    """Return how many were kept; those that the gateway refuses, for what it knows already, are reported."""
+    left = good
+    while left:
+        request = pb.UpsertContactsRequest(
+            contacts=[contact for _, contact in left], consent_source=pb.CONSENT_SOURCE_IMPORT
+        )
+        try:
+            await patiently(partial(stub.UpsertContacts, request))
+        except grpc.aio.AioRpcError as error:
+            refused = _refused(error)
+            if not refused:
+                raise
+        else:
+            break
+        for place, why in sorted(refused.items()):
+            _refuse(left[place][0], "; ".join(why))
+        left = [each for place, each in enumerate(left) if place not in refused]
+    return len(left)
+
+
+def _refused(error: grpc.aio.AioRpcError) -> dict[int, list[str]]:
+    """Return what the gateway said is wrong with single contacts, by their places in the call."""
+    found: dict[int, list[str]] = {}
+    for each in violations_of(error):
+        if place := _PLACE.fullmatch(each.field):
+            found.setdefault(int(place[1]), []).append(f"{place[2]}: {each.description}")
+    return found
 
 
 async def _get(to: str, org: int, customer_id: str) -> pb.Contact:

@@ -101,12 +101,19 @@ def describe(error: grpc.aio.AioRpcError, *, to: str) -> str:
     if error.code() is grpc.StatusCode.UNAVAILABLE and not error_details(error):
         return f"no gateway answers at {to}; is one running there? (start it with: tidings serve)"
     lines = [f"{error.code().name}: {error.details()}"]
-    for detail in error_details(error):
-        violations = BadRequest()
-        if detail.Unpack(violations):
-            lines = [f"{error.code().name}: the gateway refused the request:"]
-            lines += [f"  {each.field}: {each.description}" for each in violations.field_violations]
+    if violations := violations_of(error):
+        lines = [f"{error.code().name}: the gateway refused the request:"]
+        lines += [f"  {each.field}: {each.description}" for each in violations]
     return "\n".join(lines)
+
+
+def violations_of(error: grpc.aio.AioRpcError) -> list[BadRequest.FieldViolation]:
+    """Return what the gateway said is wrong with the fields of a request; nothing where it did not."""
+    found = BadRequest()
+    for detail in error_details(error):
+        if detail.Unpack(found):
+            return list(found.field_violations)
+    return []
 
 
 @contextmanager

@@ -5,11 +5,13 @@ Times are epoch milliseconds as ``int`` throughout: they compare, store and trav
 
 from tidings.model.brand import Brand, Cap, Colours, ConsentPolicy, Endpoint, QuietHours, Rate, SecretRef, Secrets
 from tidings.model.contact import (
+    MOST_NAMED,
     SERVICE,
     ConsentMark,
     ConsentSource,
     Contact,
     contact_faults,
+    growing,
     is_address,
     marked,
     merged,
@@ -43,6 +45,7 @@ from tidings.model.suppression import (
 __all__ = [
     "ENDED",
     "LIFETIME_MS",
+    "MOST_NAMED",
     "MOVES",
     "OWNERS_WORD",
     "SERVICE",
@@ -83,6 +86,7 @@ __all__ = [
     "address_key",
     "contact_faults",
     "delivery_id",
+    "growing",
     "is_address",
     "marked",
     "merged",

@@ -18,8 +18,8 @@ _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 _CATEGORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ATTRIBUTE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 _LONGEST: Final = 256
-_MOST: Final = 50
-"""How many consents, and how many attributes, a contact may have."""
+MOST_NAMED: Final = 50
+"""How many consents, and how many attributes, a contact may have; see `growing` for what may pass it."""
 
 
 T = TypeVar("T")
@@ -33,6 +33,9 @@ class ConsentSource(StrEnum):
     UNSUBSCRIBE_LINK = "unsubscribe_link"
     """A link in an e-mail, followed by its reader or by their mail program."""
     PREFERENCE_PAGE = "preference_page"
+
+
+_OWN_WORD: Final = frozenset({ConsentSource.UNSUBSCRIBE_LINK, ConsentSource.PREFERENCE_PAGE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,16 @@ def merged(survivor: Contact, victim: Contact) -> Contact:
     )
 
 
+def growing(said: Contact) -> tuple[str, ...]:
+    """Return the fields that could come to hold too much by what is said of a contact: ``consents``, ``attributes``.
+
+    What customers say themselves, of categories that messages to them had, is never one too many.
+    """
+    own = any(mark.source in _OWN_WORD for mark in said.consent_marks.values())
+    consents = ("consents",) if said.consents and not own else ()
+    return (*consents, "attributes") if any(said.attributes.values()) else consents
+
+
 def objections_of(contact: Contact) -> Contact | None:
     """Return what must be kept of a contact that goes, while messages may still wait for it; None: nothing."""
     consents = {category: wanted for category, wanted in contact.consents.items() if not wanted}
@@ -113,7 +126,7 @@ def objections_of(contact: Contact) -> Contact | None:
 def _fill_up(known: dict[str, T], further: Mapping[str, T]) -> None:
     """Add what is not known yet, in order of name, as long as a contact has room for it."""
     for name in sorted(further.keys() - known.keys()):
-        if len(known) < _MOST:
+        if len(known) < MOST_NAMED:
             known[name] = further[name]
 
 
@@ -145,8 +158,8 @@ def contact_faults(contact: Contact) -> Iterator[tuple[str, str]]:
 
 
 def _consent_faults(consents: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
-    if len(consents) > _MOST:
-        yield "consents", f"must be at most {_MOST}, are {len(consents)}"
+    if len(consents) > MOST_NAMED:
+        yield "consents", f"must be at most {MOST_NAMED}, are {len(consents)}"
     for category in consents:
         if not _CATEGORY.fullmatch(category):
             yield f"consents.{category[:_LONGEST]}", "is not a category: up to 100 letters, digits, dots, dashes and _"
@@ -155,8 +168,8 @@ def _consent_faults(consents: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
 
 
 def _attribute_faults(attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    if len(attributes) > _MOST:
-        yield "attributes", f"must be at most {_MOST}, are {len(attributes)}"
+    if len(attributes) > MOST_NAMED:
+        yield "attributes", f"must be at most {MOST_NAMED}, are {len(attributes)}"
     for name, value in attributes.items():
         if not _ATTRIBUTE.fullmatch(name):
             yield f"attributes.{name[:_LONGEST]!r}", "must have a name of 1 to 100 characters that can be printed"

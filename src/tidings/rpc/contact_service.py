@@ -97,7 +97,10 @@ class ContactService(pb_grpc.ContactServiceServicer):
             raise InvalidRequest(
                 [FieldViolation(field=_consent_field(field), description=text) for field, text in faults]
             )
-        await self._store.upsert_contacts([marked(said, ConsentSource.API, now=self._clock())])
+        try:
+            await self._store.upsert_contacts([marked(said, ConsentSource.API, now=self._clock())])
+        except InvalidRequest as error:
+            raise _invalid("category", error.violations[0].description) from error
         contact = await self._store.get_contact(said.org_id, said.customer_id)
         return pb.SetConsentResponse(contact=contact_to_proto(contact or said))
 

@@ -137,7 +137,12 @@ class Store(Protocol):
         """Return a page, newest first; raise InvalidRequest for a token it did not give."""
 
     async def upsert_contacts(self, contacts: Sequence[Contact]) -> None:
-        """Add contacts or change what they name, all or none; see Contact for what is left as it was."""
+        """Add contacts or change what they name, all or none; see Contact for what is left as it was.
+
+        Raises:
+            InvalidRequest: with what is known, one would have more consents or attributes than a contact may; what
+                customers say themselves is taken all the same.
+        """
 
     async def get_contact(self, org_id: int, customer_id: str) -> Contact | None:
         """Return one contact, or None."""

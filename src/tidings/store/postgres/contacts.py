@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-from tidings.model import ConsentMark, ConsentSource, Contact, merged, objections_of
+from tidings.model import MOST_NAMED, ConsentMark, ConsentSource, Contact, objections_of
+from tidings.store.crowding import Identity, Named, bounded, merged_and_told, refuse_crowded
 from tidings.store.paging import encode_customer
 from tidings.store.postgres.driver import Connection, Row, escaped, plain
 from tidings.store.values import (
@@ -17,8 +18,16 @@ _FIRST, _LAST = -(2**63), 2**63 - 1
 
 
 async def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Contact]]) -> list[None]:
-    """Add or change the contacts of several calls, one after the other."""
-    for contacts in _rounds([each for request in requests for each in request]):
+    """Add or change the contacts of several calls, one after the other; raise InvalidRequest for one too crowded."""
+    growing = bounded(requests)
+    before = await _crowded(connection, growing)
+    await _put(connection, [each for request in requests for each in request])
+    refuse_crowded(requests, before=before, after=await _crowded(connection, growing))
+    return [None] * len(requests)
+
+
+async def _put(connection: Connection, given: Sequence[Contact]) -> None:
+    for contacts in _rounds(given):
         await connection.change(
             "upsert_contacts",
             {
@@ -33,7 +42,21 @@ async def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Co
                 "consent_marks": [_json(_marks(each)) for each in contacts],
             },
         )
-    return [None] * len(requests)
+
+
+async def _crowded(connection: Connection, identities: Sequence[Identity]) -> dict[Identity, Named]:
+    """Return which of these contacts have more than one may, and how much."""
+    if not identities:
+        return {}
+    values = {
+        "org_ids": [org_id for org_id, _ in identities],
+        "customer_ids": [customer_id for _, customer_id in identities],
+        "most": MOST_NAMED,
+    }
+    return {
+        (row["org_id"], row["customer_id"]): Named(consents=row["consents_named"], attributes=row["attributes_named"])
+        for row in await connection.rows("crowded_contacts", values)
+    }
 
 
 async def keep_contacts(connection: Connection, publications: Iterable[Publication]) -> None:
@@ -43,10 +66,10 @@ async def keep_contacts(connection: Connection, publications: Iterable[Publicati
         if each.contact is not None:
             told.append(each.contact)
         if each.swallows is not None:
-            await upsert_contacts(connection, [told])
+            await _put(connection, told)
             told = []
             await _merge(connection, each.event.org_id, *each.swallows)
-    await upsert_contacts(connection, [told])
+    await _put(connection, told)
 
 
 async def _merge(connection: Connection, org_id: int, survivor_id: str, victim_id: str) -> None:
@@ -55,10 +78,10 @@ async def _merge(connection: Connection, org_id: int, survivor_id: str, victim_i
     if victim is None:
         return
     await connection.change("drop_contact", {"org_id": org_id, "customer_id": victim_id})
-    kept = [merged(survivor or Contact(org_id=org_id, customer_id=survivor_id), victim)]
+    kept = [merged_and_told(survivor or Contact(org_id=org_id, customer_id=survivor_id), victim)]
     if (objections := objections_of(victim)) is not None:
         kept.append(objections)
-    await upsert_contacts(connection, [kept])
+    await _put(connection, kept)
 
 
 async def contacts_named(connection: Connection, names: Sequence[tuple[int, str]]) -> list[Contact | None]:

@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-from tidings.model import ConsentMark, ConsentSource, Contact, merged, objections_of
+from tidings.model import MOST_NAMED, ConsentMark, ConsentSource, Contact, objections_of
+from tidings.store.crowding import Identity, Named, bounded, merged_and_told, refuse_crowded
 from tidings.store.paging import encode_customer
 from tidings.store.sqlite.driver import SQL, Connection, insert_rows
 from tidings.store.values import (
@@ -18,7 +19,15 @@ _FIRST, _LAST = -(2**63), 2**63 - 1
 
 
 def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Contact]]) -> list[None]:
-    """Add or change the contacts of several calls, one after the other."""
+    """Add or change the contacts of several calls, one after the other; raise InvalidRequest for one too crowded."""
+    growing = bounded(requests)
+    before = _crowded(connection, growing)
+    _put(connection, [each for request in requests for each in request])
+    refuse_crowded(requests, before=before, after=_crowded(connection, growing))
+    return [None] * len(requests)
+
+
+def _put(connection: Connection, contacts: Sequence[Contact]) -> None:
     rows = [
         (
             each.org_id,
@@ -31,11 +40,20 @@ def upsert_contacts(connection: Connection, requests: Sequence[Sequence[Contact]
             _marks(each) if each.consents else _NOTHING,
             _patch(each.attributes) if each.attributes else _NOTHING,
         )
-        for request in requests
-        for each in request
+        for each in contacts
     ]
     insert_rows(connection, "upsert_contacts", rows)
-    return [None] * len(requests)
+
+
+def _crowded(connection: Connection, identities: Sequence[Identity]) -> dict[Identity, Named]:
+    """Return which of these contacts have more than one may, and how much."""
+    if not identities:
+        return {}
+    values = {"identities": orjson.dumps(identities).decode(), "most": MOST_NAMED}
+    return {
+        (org_id, customer_id): Named(consents=consents, attributes=attributes)
+        for org_id, customer_id, consents, attributes in connection.execute(SQL["crowded_contacts"], values)
+    }
 
 
 def keep_contacts(connection: Connection, publications: Sequence[Publication]) -> None:
@@ -45,10 +63,10 @@ def keep_contacts(connection: Connection, publications: Sequence[Publication]) -
         if each.contact is not None:
             told.append(each.contact)
         if each.swallows is not None:
-            upsert_contacts(connection, [told])
+            _put(connection, told)
             told = []
             _merge(connection, each.event.org_id, *each.swallows)
-    upsert_contacts(connection, [told])
+    _put(connection, told)
 
 
 def contacts_named(connection: Connection, names: Sequence[tuple[int, str]]) -> list[Contact | None]:
@@ -74,10 +92,10 @@ def _merge(connection: Connection, org_id: int, survivor_id: str, victim_id: str
         return
     survivor = _contact(connection, org_id, survivor_id) or Contact(org_id=org_id, customer_id=survivor_id)
     connection.execute(SQL["drop_contact"], {"org_id": org_id, "customer_id": victim_id})
-    kept = [merged(survivor, victim)]
+    kept = [merged_and_told(survivor, victim)]
     if (objections := objections_of(victim)) is not None:
         kept.append(objections)
-    upsert_contacts(connection, [kept])
+    _put(connection, kept)
 
 
 def _page(connection: Connection, org_id: int | None, size: int, after: tuple[int, str] | None) -> ContactPage:

@@ -18,6 +18,18 @@ ON CONFLICT (org_id, customer_id) DO UPDATE SET
     attributes = jsonb_strip_nulls(contact.attributes || excluded.attributes),
     consent_marks = jsonb_strip_nulls(contact.consent_marks || excluded.consent_marks);
 
+-- crowded_contacts
+-- Those of some contacts that have more consents or attributes than one may.
+SELECT org_id, customer_id, consents_named, attributes_named
+FROM (
+    SELECT org_id, customer_id,
+        (SELECT count(*) FROM jsonb_object_keys(jsonb_strip_nulls(consents))) AS consents_named,
+        (SELECT count(*) FROM jsonb_object_keys(jsonb_strip_nulls(attributes))) AS attributes_named
+    FROM contact
+    JOIN unnest(:org_ids::bigint[], :customer_ids::text[]) AS given (org_id, customer_id) USING (org_id, customer_id)
+) AS counted
+WHERE consents_named > :most::bigint OR attributes_named > :most::bigint;
+
 -- get_contact
 -- One contact.
 SELECT org_id, customer_id, email, name, locale, time_zone, consents::text, attributes::text, consent_marks::text

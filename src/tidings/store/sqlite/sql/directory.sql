@@ -13,6 +13,20 @@ ON CONFLICT (org_id, customer_id) DO UPDATE SET
     ),
     attributes = iif(excluded.attributes = '{}', attributes, json_patch(attributes, excluded.attributes));
 
+-- crowded_contacts
+-- Those of some contacts that have more consents or attributes than one may; what is shorter than so many can be is
+-- not counted.
+SELECT org_id, customer_id, consents_named, attributes_named
+FROM (
+    SELECT org_id, customer_id,
+        (SELECT count(*) FROM json_each(consents) AS each WHERE each.type <> 'null') AS consents_named,
+        (SELECT count(*) FROM json_each(attributes) AS each WHERE each.type <> 'null') AS attributes_named
+    FROM json_each(:identities) AS identity
+    CROSS JOIN contact ON contact.org_id = identity.value ->> 0 AND contact.customer_id = identity.value ->> 1
+    WHERE length(consents) > 6 * :most OR length(attributes) > 6 * :most
+)
+WHERE consents_named > :most OR attributes_named > :most;
+
 -- get_contact
 -- One contact.
 SELECT org_id, customer_id, email, name, locale, time_zone, consents, attributes, consent_marks
