@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from jinja2 import Environment, TemplateSyntaxError, meta, nodes
+from jinja2 import TemplateSyntaxError, meta, nodes
 
 from tidings.documents import did_you_mean, nearest
 from tidings.model import Problem
 from tidings.render.arguments import argument_faults
 from tidings.render.filters import FILTERS, TESTS
 from tidings.render.passage import Passage
-from tidings.render.sandbox import GLOBALS
+from tidings.render.sandbox import GLOBALS, METERS, Sandbox, folded
 
 Report = Callable[[Problem], None]
 
@@ -70,7 +72,7 @@ class Reading:
     partials: frozenset[str] = frozenset()
 
 
-def inspect(passage: Passage, environment: Environment, *, partials: Collection[str], report: Report) -> Reading | None:
+def inspect(passage: Passage, environment: Sandbox, *, partials: Collection[str], report: Report) -> Reading | None:
     """Return what the passage reads, or None when it cannot be compiled; report every problem in it."""
     try:
         tree = environment.parse(passage.text, passage.name, passage.name)
@@ -83,21 +85,23 @@ def inspect(passage: Passage, environment: Environment, *, partials: Collection[
     problems = list(_problems(passage, tree, partials))
     for problem in problems:
         report(problem)
-    return None if problems else _read_compilable(passage, environment, report)
+    return None if problems else _read_compilable(passage, tree, environment, report)
 
 
-def _read_compilable(passage: Passage, environment: Environment, report: Report) -> Reading | None:
+def _read_compilable(passage: Passage, tree: nodes.Template, environment: Sandbox, report: Report) -> Reading | None:
     """Return what a passage reads once Python, too, has accepted what Jinja makes of it."""
     try:
-        reading = _reading(passage, environment.parse(passage.text, passage.name, passage.name), report)
+        environment.read[passage.name] = folded(tree, environment)
         environment.get_template(passage.name)
+        return _reading(passage, tree, environment.looked_up[passage.name], report)
     except TemplateSyntaxError as error:
         report(_syntax_problem(passage, error))
-        return None
     except (SyntaxError, RecursionError) as error:
         report(passage.problem(0, code="template-syntax", message=f"the template cannot be compiled: {error}"))
-        return None
-    return reading
+        with suppress(RecursionError):
+            tree = environment.parse(passage.text, passage.name, passage.name)
+            _reading(passage, tree, meta.find_undeclared_variables(tree), report)
+    return None
 
 
 def _syntax_problem(passage: Passage, error: TemplateSyntaxError) -> Problem:
@@ -192,8 +196,8 @@ def _at(passage: Passage, node: nodes.Node, word: str, code: str, message: str, 
     return passage.problem(offset, code=code, message=message, hint=hint, length=len(word))
 
 
-def _reading(passage: Passage, tree: nodes.Template, report: Report) -> Reading:
-    undeclared = meta.find_undeclared_variables(tree) - set(GLOBALS)
+def _reading(passage: Passage, tree: nodes.Template, looked_up: AbstractSet[str], report: Report) -> Reading:
+    undeclared = looked_up - set(GLOBALS)
     uses = tuple(sorted(_uses(passage, tree, undeclared)))
     for use in uses:
         problem = _unknown_variable(use)
@@ -226,7 +230,7 @@ def _unknown_variable(use: VariableUse) -> Problem | None:
     )  # fmt: skip
 
 
-def _uses(passage: Passage, tree: nodes.Template, undeclared: set[str]) -> Iterator[VariableUse]:
+def _uses(passage: Passage, tree: nodes.Template, undeclared: AbstractSet[str]) -> Iterator[VariableUse]:
     """Yield the longest path of each reading; loop variables and names set to a path stand for that path."""
     aliases = _aliases(tree, undeclared)
     inner: set[int] = set()
@@ -301,6 +305,6 @@ _KEEPING: Final = frozenset({
 
 def _unfiltered(node: nodes.Node) -> nodes.Node:
     """Return the list below filters that keep its entries."""
-    while isinstance(node, nodes.Filter) and node.name in _KEEPING and node.node is not None:
+    while isinstance(node, nodes.Filter) and (node.name in _KEEPING or node.name in METERS) and node.node is not None:
         node = node.node
     return node

@@ -22,6 +22,8 @@ class Passage:
     text: str
     locate: Callable[[int], tuple[int, int]]
     """Line and column in the file, of an offset in the text."""
+    origin: str = ""
+    """Of a text in the front matter, the whole of that: with it the places are the same."""
 
     def offset(self, line: int, word: str = "") -> int:
         """Return where ``word`` stands on a line of the text or soon after; without it the first thing there."""

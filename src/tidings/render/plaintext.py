@@ -7,6 +7,8 @@ out. Lines are wrapped; an address is never broken.
 
 import re
 import textwrap
+from collections.abc import Iterable
+from html import unescape
 from html.parser import HTMLParser
 from typing import Final
 
@@ -32,6 +34,9 @@ _CELLS: Final = frozenset({"td", "th"})
 _BUFFERED: Final = frozenset({"li", "td", "th", "blockquote"})
 """Elements whose whole text is needed before it can be written."""
 
+_TOLD: Final = _PARAGRAPHS | _LINES | _LISTS | _TABLES | _BUFFERED | {"br", "hr", "img", "pre", "tr"}
+"""Elements that do more to the text than to stand round it."""
+
 _ENDS: Final = {
     "li": (frozenset({"li"}), _LISTS),
     "td": (_CELLS, _TABLES),
@@ -43,6 +48,19 @@ _ENDS: Final = {
 _HIDDEN: Final = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|max-height\s*:\s*0(?![.\d])|opacity\s*:\s*0(?![.\d])", re.IGNORECASE
 )
+_PLAIN: Final = re.compile(
+    r"<([a-zA-Z][a-zA-Z0-9-]*)((?:[ \t\n\r\f]+[a-zA-Z][a-zA-Z0-9_:.-]*=\"[^\"<>]*\")*)[ \t\n\r\f]*(/?)>"
+    r"|</([a-zA-Z][a-zA-Z0-9-]*)[ \t\n\r\f]*>|([^<]+)|(<)"
+)
+"""Start tags whose attributes all have values in double quotes, end tags, text; and a ``<`` that is none of them."""
+
+_ATTRIBUTE: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9_:.-]*)=\"([^\"]*)\"")
+_TELLING: Final = re.compile(r"\b(?:hidden|style|role|href|alt|start)=", re.IGNORECASE)
+_RAW: Final = frozenset({
+    "iframe", "noembed", "noframes", "noscript", "plaintext", "script", "style", "textarea", "title", "xmp",
+})  # fmt: skip
+"""Elements whose inside a parser may read by rules of its own."""
+
 _HEAD_END: Final = re.compile(r"</(?:mj-)?head\s*>", re.IGNORECASE)
 _INVISIBLE: Final = re.compile("[\u00ad\u034f\u200b\u2060\ufeff\ue001]")
 _BLANKS: Final = re.compile("[ \t\n\r\f\u00a0\u2007\u202f]+")
@@ -58,11 +76,44 @@ _DEEPEST: Final = 256
 
 def text_of(markup: str) -> str:
     """Return the markup as readable plain text that ends with one newline."""
-    writer = _Writer()
     head = _HEAD_END.search(markup)
-    writer.feed(markup[head.end() :] if head else markup)
+    body = markup[head.end() :] if head else markup
+    return tidy("\n".join(map(_wrapped, _read(body).text().split("\n"))))
+
+
+def _read(body: str) -> "_Writer":
+    """Return a writer that was told of every element and text.
+
+    Markup that is written plainly, as that of templates is, needs no parser to be read as one would read it; anything
+    else goes to Python's.
+    """
+    writer = _Writer()
+    for name, attributes, alone, end, text, odd in _PLAIN.findall(body):
+        if text:
+            writer.handle_data(unescape(text) if "&" in text else text)
+        elif end:
+            writer.handle_endtag(end.lower())
+        elif odd or (tag := name.lower()) in _RAW:
+            return _parsed(body)
+        else:
+            writer.begin(tag, _given(attributes) if attributes else {})
+            if alone and tag not in VOID:
+                writer.handle_endtag(tag)
+    return writer
+
+
+def _parsed(body: str) -> "_Writer":
+    writer = _Writer()
+    writer.feed(body)
     writer.close()
-    return tidy("\n".join(map(_wrapped, writer.text().split("\n"))))
+    return writer
+
+
+def _given(attributes: str) -> dict[str, str]:
+    """Return attributes by name; none where there is none that plain text depends on."""
+    if not _TELLING.search(attributes):
+        return {}
+    return {name.lower(): unescape(value) for name, value in _ATTRIBUTE.findall(attributes)}
 
 
 def tidy(text: str) -> str:
@@ -80,6 +131,8 @@ def _wrapped(line: str) -> str:
     first = lead[0] if lead else ""
     # An item goes on below its text, a quotation below its sign.
     following = re.sub(r"[^> ]", " ", first)
+    if " " * 2 not in line and "\t" not in line:
+        return _filled(line[len(first) :].split(" "), first, following)
     return textwrap.fill(
         line[len(first) :],
         WIDTH,
@@ -88,6 +141,20 @@ def _wrapped(line: str) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def _filled(words: Iterable[str], first: str, following: str) -> str:
+    """Return words with one blank between them in lines of the width, as ``textwrap`` breaks them."""
+    lines: list[str] = []
+    line = first
+    begun = False
+    for word in words:
+        if begun and len(line) + 1 + len(word) > WIDTH:
+            lines.append(line)
+            line, begun = following, False
+        line = f"{line} {word}" if begun else line + word
+        begun = True
+    return "\n".join([*lines, line])
 
 
 class _Element:
@@ -159,12 +226,15 @@ class _Writer(HTMLParser):
         return "".join(self._buffers[0].pieces)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.begin(tag, {name: value or "" for name, value in attrs})
+
+    def begin(self, tag: str, given: dict[str, str]) -> None:
+        """Open an element."""
         if tag in _ENDS:
             self._end_open(*_ENDS[tag])
-        given = {name: value or "" for name, value in attrs} if attrs else {}
         dropped = (bool(self._open) and self._open[-1].dropped) or _is_hidden(tag, given)
         start = len(self._buffers[-1].pieces)
-        if not dropped:
+        if not dropped and tag in _TOLD:
             self._enter(tag, given)
         if tag not in VOID and len(self._open) < _DEEPEST:
             href = given.get("href", "").strip() if tag in _LINKING else ""
@@ -191,7 +261,7 @@ class _Writer(HTMLParser):
         if data.isspace() and not self._pre:
             buffer.blank = True
             return
-        text = _INVISIBLE.sub("", data)
+        text = data if data.isascii() else _INVISIBLE.sub("", data)
         if self._pre:
             buffer.write(_KEPT + text.replace("\n", f"\n{_KEPT}"))
             return
@@ -252,6 +322,8 @@ class _Writer(HTMLParser):
         if element.href:
             self._link(element)
         tag = element.tag
+        if tag not in _TOLD:
+            return
         if tag in _BUFFERED:
             self._write_buffered(tag, self._buffers.pop())
         if tag in _LISTS:

@@ -42,13 +42,15 @@ class Programs:
         self._sandboxes = sandboxes
         self._passages = passages
 
-    def run(self, name: str, context: Mapping[str, Any], *, locale: str, markup: bool) -> str:
+    def run(self, name: str, context: dict[str, Any], *, locale: str, markup: bool) -> str:
         """Return what a passage prints; raise RenderError when it fails or prints without end."""
-        template = self._sandboxes.get(locale, markup=markup).get_template(name)
+        sandbox = self._sandboxes.get(locale, markup=markup)
+        template = sandbox.get_template(name)
         try:
-            return "".join(_bounded(template.generate(context)))
-        except Exception as error:
-            raise self._failure(name, error) from error
+            return _bounded(template.root_render_func(template.new_context(context)))
+        except Exception:  # noqa: BLE001 (whatever it is, it is told in the writer's words)
+            failed = _rewritten(sandbox)
+        raise self._failure(name, failed) from failed
 
     def _failure(self, name: str, error: Exception) -> RenderError:
         passage, line = self._passages[name], 0
@@ -59,13 +61,22 @@ class Programs:
         return RenderError(detail, file=passage.file, line=passage.line(line) if line else 0, hint=hint)
 
 
-def _bounded(pieces: Iterator[str]) -> Iterator[str]:
-    length = 0
+def _bounded(pieces: Iterator[str]) -> str:
+    written, length = [], 0
     for piece in pieces:
         length += len(piece)
         if length > MAX_CHARACTERS:
             raise LimitReached(f"the template writes more than {MAX_CHARACTERS} characters")
-        yield piece
+        written.append(piece)
+    return "".join(written)
+
+
+def _rewritten(sandbox: Sandbox) -> Exception:
+    """Return the error being handled with the lines of templates in its traceback, not those of their code."""
+    try:
+        sandbox.handle_exception()
+    except Exception as error:  # noqa: BLE001 (it is told by the caller)
+        return error
 
 
 def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, int]]:

@@ -157,7 +157,8 @@ def _head(name: str, key: str, value: str, document: Document) -> Passage:
         place = document.place((key,), offset=offset)
         return place.line, place.column
 
-    return Passage(name=f"{name}#{key}", file=document.source.path, text=value, locate=locate)
+    origin = document.source.data.decode()
+    return Passage(name=f"{name}#{key}", file=document.source.path, text=value, locate=locate, origin=origin)
 
 
 def _blank(text: str, end: int) -> str:

@@ -5,9 +5,14 @@ Everything printed in markup is escaped and cannot opt out.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from types import CodeType
+from typing import Any, Final, cast
 
 from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, TemplateRuntimeError, Undefined, nodes
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.environment import TemplateModule
+from jinja2.meta import TrackingCodeGenerator
+from jinja2.optimizer import optimize
 from jinja2.runtime import Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, pass_context
@@ -20,6 +25,9 @@ from tidings.render.limits import BUDGET, Budget, LimitReached, bounded_range, c
 GLOBALS: Final[Mapping[str, Any]] = {"range": bounded_range, "namespace": Namespace}
 """The functions a template may call, besides its macros and ``loop.cycle``."""
 
+METERS: Final = frozenset({"_metered", "_weighed"})
+"""Filters that are put between others; what goes in comes out."""
+
 _METERED: Final = "_metered"
 _WEIGHED: Final = "_weighed"
 _SIZED: Final = "_sized"
@@ -28,12 +36,31 @@ _FREE: Final = frozenset({"d", "default", "first", "length", "count", _METERED, 
 _MAX_BITS: Final = 128
 
 
+class _Generator(TrackingCodeGenerator):
+    """Jinja's, which notes the variables that a template looks up while it writes its code: once, not twice."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        CodeGenerator.__init__(self, *args, **kwargs)
+        self.undeclared_identifiers = set()
+
+    def write(self, x: str) -> None:
+        """Write, as the class between does not."""
+        CodeGenerator.write(self, x)
+
+    def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:  # noqa: N802 (Jinja's name)
+        """Write the code of a template, and leave what it looks up with its environment."""
+        super().visit_Template(node, frame)
+        looked_up = cast("Sandbox", self.environment).looked_up
+        looked_up[self.name or ""] = frozenset(self.undeclared_identifiers)
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """A Jinja environment for templates of a rulebook in one language, "" for any.
 
     ``markup`` says whether what is printed gets escaped.
     """
 
+    code_generator_class = _Generator
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *, markup: bool, sources: Mapping[str, str], resolve: Callable[[str], str]) -> None:
@@ -47,13 +74,24 @@ class Sandbox(ImmutableSandboxedEnvironment):
             auto_reload=False,
             cache_size=-1,
         )
+        self.read: dict[str, nodes.Template] = {}
+        """Templates that have been parsed and are about to be compiled, by name."""
+        self.looked_up: dict[str, frozenset[str]] = {}
+        """By name of a compiled template, the variables that it looks up."""
         self.filters = {**FILTERS, _METERED: _metered, _SIZED: _sized, _WEIGHED: _weighed}
         self.tests = dict(TESTS)
         self.globals = dict(GLOBALS)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Read a field of data; of Jinja's own objects, what Jinja's sandbox allows."""
-        if isinstance(obj, (LoopContext, Macro, Namespace)) or type(obj).__name__ == "TemplateModule":
+        # What nearly every reading is comes first: a field of an object, and a macro of an imported file.
+        kind = type(obj)
+        if kind is dict:
+            value = obj.get(attribute)
+            return Missing(name=attribute) if value is None else value
+        if kind is TemplateModule and type(macro := obj.__dict__.get(attribute)) is Macro and attribute[0] != "_":
+            return macro
+        if isinstance(obj, (LoopContext, Macro, Namespace, TemplateModule)):
             return super().getattr(obj, attribute)
         return self.getitem(obj, attribute)
 
@@ -79,18 +117,26 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805, PYI063 (keeps the names of keyword arguments free, as Jinja does)
         """Call what may be called, at the cost of a step."""
-        __context[BUDGET].spend()
+        budget = __context.parent[BUDGET]
+        budget.spend()
+        if type(__obj) is Macro:
+            # As Jinja would after a dozen checks, all of which a macro passes; what it tells of loops is not for them.
+            kwargs.pop("_loop_vars", None)
+            kwargs.pop("_block_vars", None)
+            made = __obj(__context.eval_ctx, *args, **kwargs)
+            budget.spend(steps=0, characters=len(made))
+            return made
         if isinstance(__obj, Undefined):
             str(__obj)
         made = super().call(__context, __obj, *args, **kwargs)
         if isinstance(made, str):
-            __context[BUDGET].spend(steps=0, characters=len(made))
+            budget.spend(steps=0, characters=len(made))
         return made
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate, with numbers of bearable size and texts of bearable length."""
         if not isinstance(left, Undefined) and not isinstance(right, Undefined):
-            _check_operands(operator, left, right, context[BUDGET])
+            _check_operands(operator, left, right, context.parent[BUDGET])
         value = super().call_binop(context, operator, left, right)
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
             raise LimitReached("a number grows too large")
@@ -117,14 +163,39 @@ class Library(BaseLoader):
         name = self._resolve(name)
         if name not in self._sources:
             raise TemplateNotFound(name)
-        tree = environment.parse(self._sources[name], name, name)
-        _Meters().visit(tree)
-        tree.set_environment(environment)
-        return Template.from_code(environment, environment.compile(tree, name, name), dict(globals or {}), None)
+        code = _compiled(cast("Sandbox", environment), name, self._sources[name])
+        return Template.from_code(environment, code, dict(globals or {}), None)
 
     def list_templates(self) -> list[str]:
         """Return every path."""
         return sorted(self._sources)
+
+
+def folded(tree: nodes.Template, environment: Environment) -> nodes.Template:
+    """Return a tree with what is constant in it worked out, in place."""
+    return cast("nodes.Template", optimize(tree, environment))
+
+
+_REMEMBERED: Final = 20_000
+_COMPILED: Final[dict[tuple[str, str, bool], tuple[CodeType, frozenset[str]]]] = {}
+"""Code, and what it looks up, by name, text and escaping: it is the same in every language and every rulebook."""
+
+
+def _compiled(environment: Sandbox, name: str, text: str) -> CodeType:
+    """Compile a template, from its tree if it has been parsed; or take its code from memory."""
+    tree = environment.read.pop(name, None)
+    key = (name, text, bool(environment.autoescape))
+    known = _COMPILED.get(key)
+    if known is None:
+        tree = tree or folded(environment.parse(text, name, name), environment)
+        _Meters().visit(tree)
+        tree.set_environment(environment)
+        code = environment.compile(tree, name, name)
+        if len(_COMPILED) >= _REMEMBERED:
+            _COMPILED.clear()
+        known = _COMPILED[key] = (code, environment.looked_up[name])
+    environment.looked_up[name] = known[1]
+    return known[0]
 
 
 class _Meters(NodeTransformer):
@@ -172,37 +243,41 @@ def _filtered(node: nodes.Node, name: str, *arguments: int) -> nodes.Filter:
 def _metered(context: Context, entries: Any, weight: int) -> Any:
     """Charge for every turn of a loop before the first."""
     turns: Collection[Any] = entries if isinstance(entries, Collection) else list(entries)
-    context[BUDGET].spend(steps=len(turns), characters=len(turns) * weight)
+    context.parent[BUDGET].spend(steps=len(turns), characters=len(turns) * weight)
     return turns
 
 
 @pass_context
 def _sized(context: Context, text: Any) -> Any:
     """Charge for a text that was put together, printed or not."""
-    context[BUDGET].spend(characters=len(text))
+    context.parent[BUDGET].spend(characters=len(text))
     return text
 
 
 @pass_context
 def _printed(context: Context, value: Any) -> str:
     """Return what a printed value reads as, at its cost."""
+    if isinstance(value, (str, int, float)):
+        text = value if isinstance(value, str) else str(value)
+        context.parent[BUDGET].spend(characters=len(text))
+        return text
     if value is None:
         raise Absent("the value")
     if isinstance(value, (Mapping, list, tuple)):
         kind = "an object" if isinstance(value, Mapping) else "a list"
         raise TemplateRuntimeError(f"the value is {kind} and cannot be printed; name a field of it, or use a loop")
-    if not isinstance(value, (str, int, float, Undefined)):
+    if not isinstance(value, Undefined):
         raise TemplateRuntimeError("the value is no text or number and cannot be printed; use join for a list")
-    text = value if isinstance(value, str) else str(value)
-    context[BUDGET].spend(characters=len(text))
+    text = str(value)
+    context.parent[BUDGET].spend(characters=len(text))
     return text
 
 
 @pass_context
 def _weighed(context: Context, value: Any) -> Any:
     """Charge for what a filter is about to read, be its outcome printed or not."""
-    if isinstance(value, (str, Mapping, Sequence)):
-        context[BUDGET].spend(steps=0, characters=len(value))
+    if not isinstance(value, (int, float)) and isinstance(value, (str, Mapping, Sequence)):
+        context.parent[BUDGET].spend(steps=0, characters=len(value))
     return value
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tidings.documents import Report
 from tidings.model import Problem, Source
 from tidings.render.failure import RenderError
-from tidings.render.finishing import BadMarkup, compile_mjml, finish, inline_styles, is_right_to_left, sendable
+from tidings.render.finishing import BadMarkup, finish, inline_styles, is_right_to_left, sendable
 from tidings.render.formats import FORMATS, formats_for, zone_names
 from tidings.render.inspection import Reading, VariableUse, inspect
 from tidings.render.limits import BUDGET, Budget
@@ -20,6 +20,7 @@ from tidings.render.passage import Passage
 from tidings.render.plaintext import text_of, tidy
 from tidings.render.program import Programs, Sandboxes
 from tidings.render.reading import TemplateFile, read_files
+from tidings.render.skeleton import compile_shared
 
 LAST_LOCALE: Final = "en"
 """Where every locale chain ends; each template has it."""
@@ -133,11 +134,25 @@ class TemplateSet:
     def _html(self, main: TemplateFile, markup: str) -> str:
         try:
             if main.kind == "mjml":
-                return compile_mjml(markup.strip(), right_to_left=is_right_to_left(main.locale))
+                return compile_shared(markup.strip(), right_to_left=is_right_to_left(main.locale))
             return inline_styles(markup.strip() + "\n")
         except BadMarkup as error:
             kind = main.kind.upper()
             raise RenderError(f"this event makes {kind} that does not compile: {error}", file=main.body.file) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What was found in a passage by itself."""
+
+    reading: Reading | None
+    masked: Masked | None
+    sound: bool
+
+
+_REMEMBERED: Final = 20_000
+_READ: Final[dict[tuple[str, str, str, str, str, frozenset[str]], _Read]] = {}
+"""Passages without a problem: a rulebook that is loaded again reads those only that have changed."""
 
 
 def compile_templates(sources: Sequence[Source], *, report: Report) -> TemplateSet:
@@ -181,17 +196,30 @@ class _Compilation:
 
     def _inspect(self, file: TemplateFile) -> None:
         """Check the body and the front matter of a file."""
-        locale = "" if file.is_partial else file.locale
-        environment = self._sandboxes.get(locale, markup=file.kind != "txt")
         for passage in (file.body, *file.heads.values()):
-            sandbox = environment if passage is file.body else self._sandboxes.get(locale, markup=False)
-            reading = inspect(passage, sandbox, partials=self._partials.names, report=self._report)
-            if reading is not None:
-                self._readings[passage.name] = reading
-        if file.kind != "txt" and file.body.name in self._readings:
-            masked = mask(file.body, environment)
-            self._masked[file.body.name] = masked
-            check_tags(file.body, masked, kind=file.kind, report=self._report)
+            kind = file.kind if passage is file.body else "txt"
+            key = (passage.name, passage.file, passage.text, passage.origin, kind, self._partials.names)
+            found = _READ.get(key) or self._read(file, passage, kind)
+            if found.reading is not None:
+                self._readings[passage.name] = found.reading
+            if found.masked is not None:
+                self._masked[passage.name] = found.masked
+            if found.sound:
+                if len(_READ) >= _REMEMBERED:
+                    _READ.clear()
+                _READ[key] = found
+
+    def _read(self, file: TemplateFile, passage: Passage, kind: str) -> "_Read":
+        found: list[Problem] = []
+        sandbox = self._sandboxes.get("" if file.is_partial else file.locale, markup=kind != "txt")
+        reading = inspect(passage, sandbox, partials=self._partials.names, report=found.append)
+        masked = None
+        if kind != "txt" and reading is not None:
+            masked = mask(passage, sandbox)
+            check_tags(passage, masked, kind=kind, report=found.append)
+        for problem in found:
+            self._report(problem)
+        return _Read(reading=reading, masked=masked, sound=not found)
 
     def _check_mjml(self) -> None:
         """Compile each template that has nothing wrong so far, with all it includes."""
