@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from preview_kit import APP, preview_rulebook
+from preview_kit import APP, RULES, preview_rulebook
 from tidings.events import sample
 from tidings.rulebook import load, read_folder
 
@@ -166,3 +166,17 @@ def test_a_contact_file_that_is_none_is_refused(rules: Path, tmp_path: Path, con
     (tmp_path / "contact.json").write_text(content)
     result = run(rules, "pointsExpiryReminder", "--contact", tmp_path / "contact.json")
     assert (result.exit_code, said in result.stderr) == (2, True), result.stderr
+
+
+def test_a_rule_that_gathers_says_so_and_is_shown_as_a_digest_of_the_one_event(tmp_path: Path) -> None:
+    digest = "  - id: many\n    digest: {every: 1d, at: '09:00', by: brand}\n"
+    rules = preview_rulebook(tmp_path / "rules", rules=RULES.replace("  - id: many\n", digest))
+    result = run(rules, "-", *NOW, "--rule", "many", stdin=payload(points=2000))
+    assert result.exit_code == 0
+    assert "Digest:            every 1d at 09:00 by brand; shown with this event alone\n" in result.stdout
+    body = json.loads(result.stdout[result.stdout.index("\n{\n") :])
+    assert [each["data"]["pointsScheduledForExpiry"] for each in body["data"]["events"]] == [2000]
+
+    told = json.loads(run(rules, "-", *NOW, "--format", "json", stdin=payload(points=2000)).stdout)
+    gathering = [(each["rule_id"], each["gathers"]) for each in told["messages"] if each.get("gathers")]
+    assert gathering == [("many", "every 1d at 09:00 by brand")]

@@ -63,6 +63,8 @@ class PreviewedMessage:
     """None when it cannot be made. The recipient is empty where no address is known."""
     problem: str = ""
     """Why it would not go out; empty when it would."""
+    gathers: str = ""
+    """How its rule gathers events into a digest, as written; empty when it does not. It is then of this event alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +173,12 @@ class _Composing:
             kept_back.append("the rule's mode is shadow: it sends nothing")
         if said.expires_at is not None and said.expires_at <= self._now:
             kept_back.append(f"it expired at {iso(said.expires_at)}")
+        digest = said.rule.timing.digest
+        gathers = "" if digest is None else digest.text
         planned = said.deliveries if said.rule.mode == "live" else self._if_live(said.rule)
         for each in planned:
             for contact in self._contacts(said.rule, each):
-                yield self._message(each, contact, kept_back)
+                yield replace(self._message(each, contact, kept_back), gathers=gathers)
 
     def _if_live(self, rule: Rule) -> tuple[PlannedDelivery, ...]:
         alone = RuleSet(rules=(replace(rule, mode="live"),), brands=self._rulebook.rules.brands)

@@ -77,39 +77,41 @@ def preview(
     reader = _reader(contact, {key: value for key, value in given.items() if value is not None})
     if customer and reader is not None:
         fail("--customer looks the customer up; leave out --contact, --email, --name, --locale and --time-zone")
-    moment = None if now is None and to else read_moment(now)
-    read = read_event(event, org, verb="preview")
-    asked = _Asked(rules=rules, event=read, now=moment, reader=reader, customer=customer)
+    asked = _Asked(
+        rules=rules,
+        event=read_event(event, org, verb="preview"),
+        now=None if now is None and to else read_moment(now),
+        reader=reader,
+        customer=customer,
+        rule=rule,
+    )
     if send_to or send_to_endpoint:
-        test = pb.SendTestRequest(address=send_to, endpoint=send_to_endpoint, rule_id=rule)
-        asked.fill(test)
-        _report(asyncio.run(_send(to, test)), form)
+        _report(asyncio.run(_send(to, asked.test(send_to, send_to_endpoint))), form)
         return
+    response = _previewed(asked, to, all_locales=all_locales, form=form)
+    _show(response, f"{event_name(asked.event)} of organisation {asked.event.org_id}", html=html, form=form)
+
+
+def _previewed(asked: "_Asked", to: str, *, all_locales: bool, form: Format) -> pb.PreviewResponse:
     if to:
-        request = pb.PreviewRequest(rule_id=rule, all_locales=all_locales)
-        asked.fill(request)
-        response = asyncio.run(_ask(to, request))
-    else:
-        response = _compose(Path(rules), read, moment, reader, rule=rule, all_locales=all_locales, form=form)
-    _show(response, f"{event_name(read)} of organisation {read.org_id}", html=html, form=form)
+        return asyncio.run(_ask(to, asked.preview(all_locales=all_locales)))
+    return _compose(asked, all_locales=all_locales, form=form)
 
 
-def _compose(
-    folder: Path, event: Event, now: int | None, reader: Contact | None, *, rule: str, all_locales: bool, form: Format
-) -> pb.PreviewResponse:
-    rulebook = read_rulebook(folder, form, verb="preview")
+def _compose(asked: "_Asked", *, all_locales: bool, form: Format) -> pb.PreviewResponse:
+    rulebook = read_rulebook(Path(asked.rules), form, verb="preview")
     try:
         previewed = compose_all(
             rulebook,
-            event,
-            now=system_clock() if now is None else now,
-            contact=reader,
-            rule_id=rule or None,
+            asked.event,
+            now=system_clock() if asked.now is None else asked.now,
+            contact=asked.reader,
+            rule_id=asked.rule or None,
             all_locales=all_locales,
         )
     except NotFound as error:
         hint = did_you_mean(error.name, (each.id for each in rulebook.rules.rules))
-        fail(f"{error} in {folder}; {hint}".rstrip("; "))
+        fail(f"{error} in {asked.rules}; {hint}".rstrip("; "))
     return preview_to_proto(previewed, room=_UNBOUNDED)
 
 
@@ -187,15 +189,26 @@ async def _send(to: str, request: pb.SendTestRequest) -> pb.SendTestResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """What every question to a gateway says."""
+    """What is to be previewed, or sent as a test."""
 
     rules: str
     event: Event
     now: int | None
     reader: Contact | None
     customer: str
+    rule: str
 
-    def fill(self, request: pb.PreviewRequest | pb.SendTestRequest) -> None:
+    def preview(self, *, all_locales: bool) -> pb.PreviewRequest:
+        request = pb.PreviewRequest(rule_id=self.rule, all_locales=all_locales)
+        self._fill(request)
+        return request
+
+    def test(self, address: str, endpoint: str) -> pb.SendTestRequest:
+        request = pb.SendTestRequest(address=address, endpoint=endpoint, rule_id=self.rule)
+        self._fill(request)
+        return request
+
+    def _fill(self, request: pb.PreviewRequest | pb.SendTestRequest) -> None:
         request.event.CopyFrom(self.event)
         request.files.extend(_files(self.rules))
         if self.now is not None:

@@ -57,6 +57,8 @@ def facts(message: pb.PreviewedMessage) -> Iterator[tuple[str, str]]:
     email, webhook = message.email, message.webhook
     if message.problem:
         yield "Not sent", message.problem
+    if message.gathers:
+        yield "Digest", f"{message.gathers}; shown with this event alone"
     if message.HasField("email"):
         yield "From", email.sender
         known = message.recipient == f"address:{email.address}"

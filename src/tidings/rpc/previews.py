@@ -70,6 +70,7 @@ def _message_to_proto(shown: PreviewedMessage) -> pb.PreviewedMessage:
         rule_id=shown.delivery.rule_id,
         recipient=str(shown.delivery.recipient),
         problem=shown.problem,
+        gathers=shown.gathers,
         email=_email_to_proto(message) if isinstance(message, Email) else None,
         webhook=_webhook_to_proto(message) if isinstance(message, WebhookCall) else None,
     )
