@@ -15,10 +15,10 @@ _MARK: Final = "~tidings~"
 """Stands before the number of what was taken out; MJML that has it is compiled as it is."""
 
 _WORDS: Final = re.compile(
-    r"(<!--(?s:.*?)-->)"
+    r"<!--(?s:.*?)-->"
     # Between tags, without the blanks at either end, and without what XML cannot hold.
-    r"|(>\s*)([^<>\s\x00-\x1f\ufffe\uffff](?:[^<>\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*[^<>\s\x00-\x1f\ufffe\uffff])?)(?=\s*<)"
-    r"|(\shref=\")([!#-;=?-\[\]-~]+)(?=\")"
+    r"|>(\s*)([^<>\s\x00-\x1f\ufffe\uffff](?:[^<>\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*[^<>\s\x00-\x1f\ufffe\uffff])?)(?=\s*<)"
+    r"| href=\"([!#-;=?-\[\]-~]+)(?=\")"
 )
 _PUT_BACK: Final = re.compile(_MARK + r"(\d+)~")
 _KEPT: Final = 256
@@ -33,11 +33,14 @@ def compile_shared(text: str, *, right_to_left: bool) -> str:
     words: list[str] = []
 
     def take_out(found: re.Match[str]) -> str:
-        comment, before, word, link, address = found.groups()
-        if comment:
-            return comment
-        words.append(word or address)
-        return f"{before or link}{_MARK}{len(words) - 1}~"
+        blanks, word, address = found.groups()
+        if word:
+            words.append(word)
+            return f">{blanks}{_MARK}{len(words) - 1}~"
+        if address:
+            words.append(address)
+            return f' href="{_MARK}{len(words) - 1}~'
+        return found[0]
 
     skeleton = text[:head] + _WORDS.sub(take_out, text[head:])
     try:
