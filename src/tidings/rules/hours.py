@@ -7,6 +7,7 @@ zone skips altogether (as when it moves across the date line) has no times.
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,8 @@ _DAY: Final = timedelta(days=1)
 _SECOND_MS: Final = 1_000
 _LONGEST_SEARCH: Final = 4
 """Days to look at for a time of day: more than any zone has skipped in a row."""
+_REMEMBERED: Final = 4_096
+"""How many times of day are worked out but once: messages come by the thousand for the same night."""
 
 
 def quiet_until(now: int, quiet: QuietHours, zone: tzinfo) -> int | None:
@@ -59,12 +62,19 @@ def _ends(moment: int, quiet: QuietHours, zone: tzinfo) -> Iterator[int]:
     """Yield the ends of the nights that a moment falls in. Clocks that go back may repeat the end of a day."""
     today = _local(moment, zone).date()
     for day in (today - _DAY, today, today + _DAY):
-        begin = _first(day, quiet.start, zone)
-        end = _last(day if quiet.start <= quiet.end else day + _DAY, quiet.end, zone)
+        begin, end = _night(day, quiet, zone)
         if begin <= moment < end:
             yield end
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _night(day: date, quiet: QuietHours, zone: tzinfo) -> tuple[int, int]:
+    """Return the begin and the end of the quiet hours that begin on a day."""
+    last = day if quiet.start <= quiet.end else day + _DAY
+    return _first(day, quiet.start, zone), _last(last, quiet.end, zone)
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def _first(day: date, clock: time, zone: tzinfo) -> int:
     early, late = _both(day, clock, zone)
     return early if early <= late else _after_gap(late, early, zone)
