@@ -25,7 +25,7 @@ class Permission:
         self._clock = clock
 
     async def stop(
-        self, delivery: Delivery, rulebook: Rulebook, contact: Contact | None, email: Email
+        self, delivery: Delivery, rulebook: Rulebook, contact: Contact | None, address: str
     ) -> Unreachable | None:
         """Say why an e-mail must not be sent, or None when it may.
 
@@ -33,16 +33,16 @@ class Permission:
             delivery: what was decided.
             rulebook: of the delivery's own revision: what the message is stays as it was decided.
             contact: the customer the event concerns, when the directory knows them.
-            email: what would go out.
+            address: where it would go.
         """
         rule = rulebook.rules.rule(delivery.rule_id)
         category = SERVICE if rule is None else rule.category
-        action = None if rule is None else rule.actions[delivery.action]
+        action = None if rule is None or delivery.action >= len(rule.actions) else rule.actions[delivery.action]
         asks = isinstance(action, EmailAction) and action.asks_consent
         objection = self._objection(delivery, rulebook, contact, category) if asks else None
         if objection is not None:
             return Unreachable(reason=objection)
-        return await self._suppressed(delivery.org_id, email.recipient, category)
+        return await self._suppressed(delivery.org_id, address, category)
 
     async def learn(self, delivery: Delivery, email: Email, outcome: Outcome) -> None:
         """Put an address on the list of which its server says that it does not exist."""

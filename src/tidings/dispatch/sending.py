@@ -16,7 +16,15 @@ from tidings.expressions import Expression
 from tidings.links import MakeLinks, no_links
 from tidings.model import Channel, Contact, Delivery, Email, Endpoint, Outcome, Refused, WebhookCall
 from tidings.render import RenderError
-from tidings.rulebook import ComposeFailed, InvalidRulebook, Rulebook, Rulebooks, Unreachable, compose
+from tidings.rulebook import (
+    ComposeFailed,
+    InvalidRulebook,
+    Rulebook,
+    Rulebooks,
+    Unreachable,
+    compose,
+    recipient_address,
+)
 from tidings.rules import Gathered
 from tidings.store import Leased, Store
 
@@ -88,14 +96,19 @@ class Sender:
             found = await self._find(leased)
             if not isinstance(found, _Found):
                 return found
-            message = self._composed(found)
+            stopped = await self._stopped(found)
+            if stopped is not None:
+                return stopped
+            message = compose(
+                found.rulebook, found.delivery, found.event, found.contact, gathered=found.gathered, links=self._links
+            )
         except (ComposeFailed, InvalidRulebook, NotFound, RenderError) as error:
             return Sent(Refused(detail=str(error)))
-        if not isinstance(message, Email | WebhookCall):
+        if isinstance(message, Unreachable):
             return message
-        stopped = await self._stopped(found, message)
-        if stopped is not None:
-            return stopped
+        uncounted = await self._uncounted(found)
+        if uncounted is not None:
+            return uncounted
         if trace is not None:
             trace.note_message()
             if isinstance(message, WebhookCall):
@@ -133,21 +146,18 @@ class Sender:
             return None
         return await self._store.get_contact(delivery.org_id, delivery.customer_id)
 
-    def _composed(self, found: _Found) -> Email | WebhookCall | Obstacle:
-        """Ask what time it is for the message before it costs the work of composing it."""
+    async def _stopped(self, found: _Found) -> Obstacle | None:
+        """Ask what time it is for the message, and whether its reader lets it come: before composing it costs work."""
         held = None if found.occasion is None else hold_back(found.occasion)
-        if held is not None:
+        if held is not None or found.delivery.channel is not Channel.EMAIL:
             return held
-        return compose(
-            found.rulebook, found.delivery, found.event, found.contact, gathered=found.gathered, links=self._links
-        )
+        address = recipient_address(found.delivery, found.event, found.contact)
+        if isinstance(address, Unreachable):
+            return address
+        return await self._permission.stop(found.delivery, found.rulebook, found.contact, address)
 
-    async def _stopped(self, found: _Found, message: Email | WebhookCall) -> Obstacle | None:
-        """Ask whether its reader lets the message come, and only then count it."""
-        if isinstance(message, Email):
-            stopped = await self._permission.stop(found.delivery, found.rulebook, found.contact, message)
-            if stopped is not None:
-                return stopped
+    async def _uncounted(self, found: _Found) -> Obstacle | None:
+        """Count a message that is ready to go against its limits, or say which has no room for it."""
         claim = None if found.occasion is None else claim_of(found.occasion)
         if found.occasion is None or claim is None:
             return None

@@ -72,7 +72,7 @@ def compose(
 
 def recipient_address(delivery: Delivery, event: Event, contact: Contact | None) -> str | Unreachable:
     """Return the address that an e-mail would go to: its own, the directory's, or the one the event carries."""
-    return _address(delivery, native_view(event), contact)
+    return _address(delivery, lambda: native_view(event), contact)
 
 
 def _webhook(
@@ -101,7 +101,7 @@ def _email(
     make_links: Callable[[str], Links],
 ) -> Email | Unreachable:
     view = gathered.view()
-    address = _address(delivery, view, contact)
+    address = _address(delivery, lambda: view, contact)
     if isinstance(address, Unreachable):
         return address
     to_customer = delivery.recipient.kind is RecipientKind.CUSTOMER
@@ -142,14 +142,14 @@ def _no_links(_: str) -> Links:
     return Links()
 
 
-def _address(delivery: Delivery, view: Mapping[str, Any], contact: Contact | None) -> str | Unreachable:
+def _address(delivery: Delivery, view: Callable[[], Mapping[str, Any]], contact: Contact | None) -> str | Unreachable:
     if delivery.recipient.kind is RecipientKind.ADDRESS:
         return delivery.recipient.name
     if not delivery.recipient.name:
         return Unreachable(reason="the event names no customer")
     if contact is not None and contact.email:
         return contact.email
-    known = next(_addresses_in(view), None)
+    known = next(_addresses_in(view()), None)
     if known:
         return known
     return Unreachable(reason=f"no e-mail address is known for customer {delivery.recipient.name}")
