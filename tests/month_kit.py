@@ -6,7 +6,7 @@ What they said is kept here beside the store, so that the laws of the month need
 import random
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -81,17 +81,22 @@ class Voices:
 
     async def speak(self, store: Store, *, now: int, count: float) -> None:
         """Let about ``count`` customers change their mind, and a tenth as many be suppressed."""
+        told = []
         for _ in range(self._whole(count)):
             customer, category = self.dice.randrange(self.customers), self.dice.choice(ASKING)
             wanted = self.dice.random() < 0.3
             self.said[customer, category].append((now, wanted))
-            told = Contact(org_id=org_of(customer), customer_id=str(customer), consents={category: wanted})
-            await store.upsert_contacts([told])
+            told.append(Contact(org_id=org_of(customer), customer_id=str(customer), consents={category: wanted}))
+        suppressed = []
         for _ in range(self._whole(count / 10)):
             customer = self.dice.randrange(self.customers)
             reason = self.dice.choice([SuppressionReason.COMPLAINT, SuppressionReason.MANUAL])
             self.barred[customer].append((now, reason))
-            await store.suppress([new_suppression(org_of(customer), address_of(customer), reason, now=now)])
+            suppressed.append(new_suppression(org_of(customer), address_of(customer), reason, now=now))
+        if told:
+            await store.upsert_contacts(told)
+        if suppressed:
+            await store.suppress(suppressed)
 
     def bounced(self, address: str, *, now: int) -> None:
         """Remember that a server has said that it does not know an address."""
@@ -143,9 +148,3 @@ async def every_delivery(store: Store) -> AsyncIterator[Delivery]:
         token = page.next_token
         if not token:
             return
-
-
-def most_within(moments: Sequence[int], window: int) -> int:
-    """Return how many of these moments lie within one window at the most."""
-    ordered = sorted(moments)
-    return max((bisect_right(ordered, at + window - 1) - place for place, at in enumerate(ordered)), default=0)
