@@ -24,15 +24,23 @@ class Shares:
     def divide(self, room: int, org_ids: Sequence[int], weights: Mapping[int, int]) -> dict[int, int]:
         """Say how much of ``room`` each organisation should get if it has that much to send.
 
-        Takes time that grows with the room and the organisations. Those who get nothing are left out; among those
-        who are level the first named go first.
+        Takes time that grows with the organisations. Those who get nothing are left out; among those who are level the
+        first named go first.
         """
         if len(org_ids) == 1:
             return {org_ids[0]: room}
-        turns = [(max(self._clocks.get(org_id, 0.0), self._now), place, org_id) for place, org_id in enumerate(org_ids)]
-        heapq.heapify(turns)
+        turns = sorted(
+            (max(self._clocks.get(org_id, 0.0), self._now), place, org_id) for place, org_id in enumerate(org_ids)
+        )
         quotas: dict[int, int] = {}
-        for _ in range(room):
+        level = _level(turns, weights, room - len(turns))
+        for index, (clock, place, org_id) in enumerate(turns):
+            weight = weights.get(org_id, 1)
+            if sure := max(0, int((level - clock) * weight)):
+                quotas[org_id] = sure
+                turns[index] = (clock + sure / weight, place, org_id)
+        heapq.heapify(turns)
+        for _ in range(room - sum(quotas.values())):
             clock, place, org_id = turns[0]
             quotas[org_id] = quotas.get(org_id, 0) + 1
             heapq.heapreplace(turns, (clock + 1 / weights.get(org_id, 1), place, org_id))
@@ -47,3 +55,24 @@ class Shares:
         self._now = max(self._now, *last_turns, 0.0)
         if len(self._clocks) > len(taken) + _FORGOTTEN_PAST:
             self._clocks = {org_id: clock for org_id, clock in self._clocks.items() if clock > self._now}
+
+
+_Turn = tuple[float, int, int]
+"""An organisation's clock, its place among those named, and itself."""
+
+
+def _level(turns: Sequence[_Turn], weights: Mapping[int, int], room: int) -> float:
+    """Return the time up to which all clocks can be moved with this room, given those that are furthest behind first.
+
+    Whoever gets a turn before it gets one too when all turns are given out one by one, as long as there is room for one
+    more turn of each.
+    """
+    level, total, moved = float("-inf"), 0, 0.0
+    for clock, _, org_id in turns:
+        if total and clock >= level:
+            break
+        weight = weights.get(org_id, 1)
+        total += weight
+        moved += clock * weight
+        level = (room + moved) / total
+    return level
