@@ -16,7 +16,6 @@ from channels_kit import SECRETS, secrets_of
 from month_kit import Voices
 from tidings.channels import WebhookSettings, open_webhook_channel
 from tidings.dispatch import Dispatcher, DispatchSettings
-from tidings.errors import StoreUnavailable
 from tidings.intake import Publish
 from tidings.model import Accepted, Deferred, Email, Outcome, Refused
 from tidings.rulebook import Rulebook, Rulebooks, load, pack, unpack
@@ -84,6 +83,11 @@ class World:
         return self.had[-1]
 
 
+async def _for_ever(*_: object, **__: object) -> None:
+    """Do nothing any more, as who has fallen does."""
+    await asyncio.Event().wait()
+
+
 @dataclass(slots=True)
 class _Port:
     """A gateway's store: who waits for work sleeps until the clock has moved, and who has fallen reaches it no more."""
@@ -97,13 +101,11 @@ class _Port:
     called: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __getattr__(self, name: str) -> Any:
-        if self.fallen:
-            raise StoreUnavailable("its gateway has fallen")
-        return getattr(self.store, name)
+        return _for_ever if self.fallen else getattr(self.store, name)
 
     async def settle(self, settlements: list[Settlement]) -> list[bool]:
         if self.fallen:
-            raise StoreUnavailable("its gateway has fallen")
+            await _for_ever()
         kept = await self.store.settle(settlements)
         self.taken.difference_update(each.delivery_id for each in settlements)
         self.stir()
@@ -159,13 +161,13 @@ class Gateway:
         elif trouble == "fall before":
             self._fall()
         if self.port.fallen:
-            await asyncio.Event().wait()  # who has fallen does nothing any more
+            await _for_ever()
         outcome = self.world.answer(email)
         if isinstance(outcome, Accepted):
             self.port.taken.add(email.delivery_id)
         if trouble == "fall after":
             self._fall()
-            await asyncio.Event().wait()
+            await _for_ever()
         return outcome
 
     def _fall(self) -> None:
