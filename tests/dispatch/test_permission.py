@@ -11,13 +11,14 @@ ADDRESS = "ada@example.com"
 """What the events carry for their customer."""
 
 
-def offers() -> Rulebook:
+def offers(text: str = "See {{ brand.name }}.") -> Rulebook:
     return load(
         [
             Source(path="rules.yaml", data=OFFER.encode()),
             Source(path="brands/all.yaml", data=BRANDS.encode()),
-            Source(path="templates/offer.en.txt", data=b"---\nsubject: An offer\n---\nSee {{ brand.name }}.\n"),
-        ]
+            Source(path="templates/offer.en.txt", data=f"---\nsubject: An offer\n---\n{text}\n".encode()),
+        ],
+        rehearse=False,
     )
 
 
@@ -56,6 +57,15 @@ async def test_who_was_never_asked_has_not_agreed() -> None:
         async with dispatching(desk):
             await all_in(desk, State.SUPPRESSED, names)
         assert (await desk.delivery(names[0]))[0].reason == "customer 5 has not agreed to messages of category offers"
+
+
+async def test_what_nobody_lets_come_is_not_composed() -> None:
+    async with open_desk(offers("{{ 1 / 0 }}")) as desk:
+        await desk.store.upsert_contacts([saying(agreed=True)])
+        agreed, unasked = await desk.publish(1), await desk.publish(1, start=1, customer=5)
+        async with dispatching(desk):
+            await all_in(desk, State.DEAD, agreed)
+            await all_in(desk, State.SUPPRESSED, unasked)
 
 
 async def test_what_lost_its_event_is_not_sent_as_something_empty() -> None:
