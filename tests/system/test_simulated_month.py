@@ -35,6 +35,8 @@ MANY: Final = int(os.environ.get("TIDINGS_MONTH_CUSTOMERS", "10000"))
 BEGIN: Final = ms("2026-10-03T00:00+00:00")
 END: Final = BEGIN + 31 * DAY
 RELOAD: Final = BEGIN + 15 * DAY
+STEP: Final = 2 * HOUR
+"""How often something happens."""
 
 KIND_LINES: Final = """\
 quiet_hours: {from: "22:00", to: "07:00"}
@@ -143,14 +145,14 @@ class Happenings:
         return event
 
 
-async def live_through(url: str, *, customers: int, gateways: int, step: int, metrics: Metrics) -> Account:
-    """Run the month, in which something happens with each step; return what happened."""
+async def live_through(url: str, *, customers: int, gateways: int, metrics: Metrics) -> Account:
+    """Run the month; return what happened."""
     troubles = deque((BEGIN + day * DAY, trouble) for day, trouble in TROUBLES)
     world = World(BEGIN, Voices(customers), troubles)
     account = Account(world, PROMISES)
     happenings = Happenings(account, customers)
     month = Month(world, url=url, gateways=gateways, rulebook=rulebook(KIND_LINES), metrics=metrics)
-    steps = (END - BEGIN) // step
+    steps = (END - BEGIN) // STEP
 
     async def happen() -> None:
         if world.now == BEGIN:
@@ -161,7 +163,7 @@ async def live_through(url: str, *, customers: int, gateways: int, step: int, me
         await happenings.publish(month, count=10 * customers / steps)
 
     try:
-        await month.live(until=END, step=step, happen=happen)
+        await month.live(until=END, step=STEP, happen=happen)
         account.deliveries = {each.id: each async for each in every_delivery(month.store)}
     finally:
         await month.close()
@@ -177,9 +179,9 @@ def only_faults_logged() -> Iterator[None]:
     structlog.configure(**before)
 
 
-async def keeps_every_promise(url: str, *, customers: int, gateways: int = 1, step: int = HOUR) -> None:
+async def keeps_every_promise(url: str, *, customers: int, gateways: int = 1) -> None:
     metrics = Metrics()
-    account = await live_through(url, customers=customers, gateways=gateways, step=step, metrics=metrics)
+    account = await live_through(url, customers=customers, gateways=gateways, metrics=metrics)
     assert {law.__name__: law(account)[:5] for law in LAWS} == {law.__name__: [] for law in LAWS}
 
     # The month was no idle one: every gate had work, and everything went wrong that was to.
@@ -206,7 +208,7 @@ def _held(metrics: Metrics, kind: str) -> float:
 
 @pytest.mark.usefixtures("only_faults_logged")
 async def test_a_month_of_messages_keeps_every_promise(tmp_path: Path) -> None:
-    await keeps_every_promise(f"sqlite:///{tmp_path / 'month.db'}", customers=240, step=2 * HOUR)
+    await keeps_every_promise(f"sqlite:///{tmp_path / 'month.db'}", customers=240)
 
 
 @pytest.mark.long
@@ -222,4 +224,4 @@ async def test_a_month_of_thousands_keeps_every_promise(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("only_faults_logged")
 async def test_gateways_that_share_a_database_keep_every_promise(tmp_path: Path) -> None:
     url = await database_url(shared_cluster(), tmp_path)
-    await keeps_every_promise(url, customers=240, gateways=3, step=2 * HOUR)
+    await keeps_every_promise(url, customers=240, gateways=3)
