@@ -64,7 +64,7 @@ chaos: $(VENV)/.test ## Kill the gateway at random moments: is nothing lost, not
 	$(BIN)/python tests/chaos.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 month: $(VENV)/.test ## Simulate a month for 10,000 customers in 24 zones, and one for three gateways on PostgreSQL. CUSTOMERS=50000 is more.
-	TIDINGS_MONTH_CUSTOMERS=$(or $(CUSTOMERS),10000) $(BIN)/python -m pytest -m long tests/system/test_simulated_month.py --show-capture=no
+	TIDINGS_LONG=1 TIDINGS_MONTH_CUSTOMERS=$(or $(CUSTOMERS),10000) $(BIN)/python -m pytest -m long tests/system/test_simulated_month.py --show-capture=no
 
 released: $(VENV)/.dev ## Renew what buf breaking compares with: the contract as handed out.
 	$(BIN)/buf build -o protos/released.binpb
