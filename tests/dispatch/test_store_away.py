@@ -13,6 +13,7 @@ from dispatch_kit import all_in, dispatching, open_desk, rulebook, until
 from sink_kit import Reply, http_sink
 from tidings.errors import StoreUnavailable
 from tidings.model import State
+from tidings.rulebook import Rulebook, Rulebooks
 from tidings.store import Store
 from tidings.store.sqlite import SqliteSettings, open_sqlite
 from tidings.telemetry import events
@@ -72,3 +73,26 @@ async def test_a_store_that_cannot_be_listened_to_is_away_and_no_fault_of_ours()
                 await until(lambda: not deaf.faults)
                 await all_in(desk, State.DELIVERED, await desk.publish(1))
     assert {each["event"] for each in heard if each["log_level"] != "info"} == {events.STORE_UNAVAILABLE}
+
+
+async def test_what_could_not_be_looked_up_is_no_attempt_and_waits_for_the_store() -> None:
+    """A delivery of a past revision is sent by the rulebook that decided it, which the store keeps."""
+    faults = 2
+
+    async def read_past(_: str) -> Rulebook:
+        nonlocal faults
+        if faults:
+            faults -= 1
+            raise StoreUnavailable("nobody answers")
+        return past
+
+    async with http_sink(SECRET) as sink:
+        past = rulebook(f"name: crm, url: '{sink.url}'")
+        async with open_desk(past) as desk:
+            (name,) = await desk.publish(1)
+            desk.rulebooks = Rulebooks(rulebook(f"name: crm, url: '{sink.url}', rate: 100/s"), read_past=read_past)
+            with capture_logs() as heard:
+                async with dispatching(desk):
+                    await all_in(desk, State.DELIVERED, [name])
+            assert len((await desk.delivery(name))[1]) == 1
+    assert [each["event"] for each in heard if each["log_level"] != "info"] == [events.STORE_UNAVAILABLE] * 2

@@ -22,7 +22,7 @@ from tidings.dispatch.sending import Obstacle, Sender, Sent, has_expired
 from tidings.dispatch.settings import DispatchSettings
 from tidings.dispatch.settling import Ending, Settler
 from tidings.dispatch.verdict import Timing, settle_held, settle_outcome, settle_untried
-from tidings.errors import TidingsError
+from tidings.errors import StoreUnavailable, TidingsError
 from tidings.links import MakeLinks, no_links
 from tidings.model import Cause, Channel, Deferred, Postponed
 from tidings.rulebook import Rulebooks, Unreachable
@@ -249,6 +249,10 @@ class Dispatcher:
         except asyncio.CancelledError:
             # Stopped in mid-send: give it back at once, so that a restart does not wait for the lease.
             settlement = self._given_back(leased)
+        except StoreUnavailable as error:
+            # The store is asked before anything is sent, so this was no attempt.
+            log.warning(events.STORE_UNAVAILABLE, error=str(error), delivery=leased.delivery.id)
+            settlement = self._put_off(leased)
         except Exception as error:
             log.exception(events.DELIVERY_FAULT, delivery=leased.delivery.id)
             settlement = self._fault(leased, error, started)
@@ -274,6 +278,11 @@ class Dispatcher:
             return await self._sender.send(job.leased, job.destination.endpoint, trace)
         finally:
             trace.note_answer()
+
+    def _put_off(self, leased: Leased) -> Settlement:
+        now = self._clock()
+        reason = "the store was away when it was to be sent"
+        return settle_untried(leased, Cause.RELEASED, reason, now=now, due_at=now + int(_PAUSE_SECONDS * 1000))
 
     def _judge(self, leased: Leased, sent: Sent | Obstacle, started: int) -> Settlement:
         now = self._clock()
