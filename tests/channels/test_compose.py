@@ -1,12 +1,14 @@
 """E-mails as bytes: read back with the standard library's parser."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels_kit import an_email
@@ -38,6 +40,39 @@ def test_what_was_written_is_read_back(subject: str, text: str, html: str | None
     assert " ".join(message["Subject"].split()) == " ".join(subject.split())
     assert text_of(message, "plain") == text.rstrip("\n") + "\n"
     assert html is None or text_of(message, "html") == html.rstrip("\n") + "\n"
+
+
+@settings(max_examples=30, deadline=None)  # the library takes its time
+@given(PRINTABLE, LINES, LINES)
+def test_a_message_says_what_the_standard_library_would_have_it_say(subject: str, text: str, html: str) -> None:
+    ours = parsed(compose(an_email(subject=subject, text=text, html=html)).content)
+    theirs = EmailMessage(policy=policy.SMTP)
+    theirs["From"], theirs["To"] = "Example Rewards <rewards@example.com>", "asha@example.com"
+    theirs["Subject"] = " ".join(subject.split())
+    theirs["Date"] = format_datetime(datetime.fromtimestamp(1_700_000_000, UTC))
+    theirs["Message-ID"], theirs["Auto-Submitted"] = "<dlv_example@example.com>", "auto-generated"
+    theirs.set_content(text.rstrip("\n") + "\n", cte="base64")
+    theirs.add_alternative(html.rstrip("\n") + "\n", subtype="html", cte="base64")
+    assert [(name, " ".join(str(ours[name]).split())) for name in ours if not name.startswith("Content-")] == [
+        (name, " ".join(str(theirs[name]).split())) for name in theirs if not name.startswith("Content-")
+    ]
+    assert [(part.get_content_type(), part.get_param("charset")) for part in ours.walk()] == [
+        (part.get_content_type(), part.get_param("charset")) for part in theirs.walk()
+    ]
+    assert [text_of(ours, kind) for kind in ("plain", "html")] == [text_of(theirs, kind) for kind in ("plain", "html")]
+
+
+# what quoted-printable has rules for, close together: escapes where a line must be broken, space before a line's end
+@given(
+    st.lists(st.sampled_from(["=", "x" * 70, "y", " ", "\t", "\n", "é", "\0", ".", "From "]), max_size=60).map("".join)
+)
+def test_an_encoded_part_has_short_lines_that_end_in_what_stays(text: str) -> None:
+    text += "x" * 1000
+    content = compose(an_email(text=text, html=None)).content
+    lines = content.partition(b"\r\n\r\n")[2].split(b"\r\n")
+    assert max(map(len, lines)) <= 76
+    assert not any(line.endswith((b" ", b"\t")) for line in lines)
+    assert text_of(parsed(content), "plain") == text + "\n"
 
 
 @given(PRINTABLE, LINES, LINES)
@@ -152,7 +187,8 @@ def test_what_cannot_stand_in_a_header_is_not_written(change: dict[str, object])
     ("text", "encoding"),
     [
         ("plain\n", "7bit"),
-        ("x" * 2000, "quoted-printable"),
+        ("x" * 998, "7bit"),
+        ("x" * 999, "quoted-printable"),
         ("naïve, mostly ASCII text", "quoted-printable"),
         ("नमस्ते", "base64"),
         ("a\0b", "quoted-printable"),

@@ -6,7 +6,6 @@ the standard library's parser. The same Email gives the same bytes on every atte
 """
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -30,7 +29,11 @@ _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,76}", re.ASCII)
 _OURS: Final = frozenset(
     {"from", "sender", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "auto-submitted"}
 )
-_UNSAFE_IN_7BIT: Final = re.compile(rb"[^\t\r\n\x20-\x7e]|^[^\n]{998}", re.MULTILINE)
+_PRINTABLE: Final = bytes((*b"\t\r\n", *range(0x20, 0x7F)))
+"""What a line of mail may hold as it is."""
+_ENCODED_LINE: Final = 76
+_STRETCH: Final = _ENCODED_LINE - 3
+"""Between two soft line breaks: what is left beside the break itself and the beginning of a split escape."""
 _LONGEST_LOCAL_PART: Final = 64
 _LONGEST_DOMAIN: Final = 253
 _WORD_BYTES: Final = 42  # base64 of this and the dress of an encoded word stay within 75 characters
@@ -73,7 +76,7 @@ def compose(email: Email) -> Composed:
         f"From: {from_header}",
         f"To: {recipient}",
         _header("Subject", _one_line(email.subject)),
-        f"Date: {_date(email.date)}",
+        f"Date: {_date(email.date // 1000)}",
         f"Message-ID: <{email.delivery_id}@{sender.rpartition('@')[2]}>",
         "Auto-Submitted: auto-generated",
         *(_further_header(name, value) for name, value in email.headers.items()),
@@ -139,9 +142,10 @@ def _one_line(subject: str) -> str:
     return _CONTROL.sub("", _NEWLINES.sub(" ", subject)).strip()
 
 
-def _date(milliseconds: int) -> str:
+@lru_cache(maxsize=64)
+def _date(seconds: int) -> str:
     try:
-        return formatdate(milliseconds // 1000, usegmt=True).removesuffix("GMT") + "+0000"
+        return formatdate(seconds, usegmt=True).removesuffix("GMT") + "+0000"
     except (ValueError, OverflowError, OSError):
         raise Unsendable("the date is outside the calendar") from None
 
@@ -216,13 +220,46 @@ def _body(email: Email) -> bytes:
 
 def _part(subtype: str, text: str, *, encode: bool = False) -> bytes:
     """Write one part: as it is when every relay can take it so, else in the shorter of the two encodings."""
-    data = (text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n").replace("\n", _CRLF)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    data = (text.rstrip("\n") + "\n").replace("\n", _CRLF)
     raw = data.encode("utf-8", "replace")
-    if not encode and not _UNSAFE_IN_7BIT.search(raw):
+    others = raw.translate(None, _PRINTABLE)
+    if not (encode or others) and max(map(len, raw.split(b"\r\n"))) <= _LONGEST_LINE:
         return _dressed(subtype, "7bit", raw)
     if len(raw) - len(data) > len(data) // 4:
-        return _dressed(subtype, "base64", base64.encodebytes(raw).replace(b"\n", b"\r\n"))
-    return _dressed(subtype, "quoted-printable", binascii.b2a_qp(raw, istext=True))
+        return _dressed(subtype, "base64", _base64(raw))
+    return _dressed(subtype, "quoted-printable", _quoted_printable(raw, others))
+
+
+def _base64(raw: bytes) -> bytes:
+    encoded = base64.b64encode(raw)
+    lines = [encoded[start : start + _ENCODED_LINE] for start in range(0, len(encoded), _ENCODED_LINE)]
+    return b"\r\n".join((*lines, b""))
+
+
+def _quoted_printable(raw: bytes, others: bytes) -> bytes:
+    """Encode lines that end in CRLF, of whose bytes ``others`` are not printable; a third of what binascii takes."""
+    text = raw.replace(b"=", b"=3D")
+    for byte in set(others):
+        text = text.replace(b"%c" % byte, b"=%02X" % byte)
+    if b" \r\n" in text or b"\t\r\n" in text:  # relays may take space away from a line's end
+        text = text.replace(b" \r\n", b"=20\r\n").replace(b"\t\r\n", b"=09\r\n")
+    lines = text.split(b"\r\n")
+    return b"\r\n".join([line if len(line) <= _ENCODED_LINE else _soft_broken(line) for line in lines])
+
+
+def _soft_broken(line: bytes) -> bytes:
+    """Break a line into stretches; an escape that a break would split goes whole to the next one."""
+    stretches = [line[start : start + _STRETCH] for start in range(0, len(line), _STRETCH)]
+    for taken in (1, 2):  # of an escape's three bytes, how many stand before the break
+        last = line[_STRETCH - taken :: _STRETCH]
+        at = last.find(b"=", 0, len(stretches) - 1)
+        while at >= 0:
+            stretches[at + 1] = stretches[at][-taken:] + stretches[at + 1]
+            stretches[at] = stretches[at][:-taken]
+            at = last.find(b"=", at + 1, len(stretches) - 1)
+    return b"=\r\n".join(stretches)
 
 
 def _dressed(subtype: str, encoding: str, content: bytes) -> bytes:
