@@ -7,9 +7,10 @@ limits of their own: whoever calls sets one limit round all it does.
 import asyncio
 import base64
 import contextlib
+import math
 import ssl
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -60,6 +61,8 @@ class SmtpConnection:
         """Whether it is to be replaced once the message that it carries is done with."""
         self.in_transaction = False
         """Whether a message was begun and not ended, so that RSET is due before the next."""
+        self.answer_seconds = math.inf
+        """How long the relay took to answer its last message."""
         self.idle_since = 0.0
 
     @classmethod
@@ -94,13 +97,14 @@ class SmtpConnection:
 
     def send(self, *commands: bytes) -> None:
         """Send commands in one write, each to be followed by a ``reply``; raise ConnectionLost when nobody listens."""
-        if any(b"\r" in command or b"\n" in command for command in commands):
-            raise ValueError("a command holds a line break")
-        self._wire.send(b"\r\n".join((*commands, b"")), replies=len(commands))
+        self._wire.send(_lines(commands), replies=len(commands))
 
-    def send_content(self, content: bytes) -> None:
-        """Send a message's lines, which end in CRLF; a ``reply`` follows."""
-        self._wire.send(_stuffed(content), replies=1)
+    def send_content(self, content: bytes, *commands: bytes) -> None:
+        """Send a message's lines, which end in CRLF, and the next one's commands in the same write.
+
+        A ``reply`` to each follows. RFC 2920 (3.1) lets content open a group of commands, and DATA only close one.
+        """
+        self._wire.send(b"".join((*_stuffed(content), _lines(commands))), replies=1 + len(commands))
 
     async def reply(self) -> Reply:
         """Return the next answer; raise ConnectionLost when there is none, or on 421."""
@@ -136,12 +140,18 @@ class SmtpConnection:
         self._wire.close()
 
 
-def _stuffed(content: bytes) -> bytes:
-    """Double the dots that open lines, and end with the line that is a dot."""
+def _lines(commands: Sequence[bytes]) -> bytes:
+    if any(b"\r" in command or b"\n" in command for command in commands):
+        raise ValueError("a command holds a line break")
+    return b"\r\n".join((*commands, b"")) if commands else b""
+
+
+def _stuffed(content: bytes) -> tuple[bytes, ...]:
+    """Double the dots that open lines, and end with the line that is a dot; in pieces."""
     content = content.replace(b"\r\n.", b"\r\n..")
     opening = b"." if content.startswith(b".") else b""
     ending = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
-    return b"".join((opening, content, ending))
+    return opening, content, ending
 
 
 def _login(user: str | None, password: str | None) -> Redactor:

@@ -1,6 +1,6 @@
 """Hands one message to one relay over its pool, and keeps account of how the relay fares."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +9,7 @@ from tidings.channels.compose import Composed
 from tidings.channels.relay_health import DEFAULT_POLICY, HEALTHY, HealthPolicy, after_failure, while_tried
 from tidings.channels.settings import EmailSettings
 from tidings.channels.smtp_connection import GO_AHEAD, RelayUnavailable, SmtpConnection
-from tidings.channels.smtp_pool import Connect, SmtpPool
+from tidings.channels.smtp_pool import Connect, SmtpPool, Turn
 from tidings.channels.smtp_wire import ConnectionLost, Reply
 from tidings.model import Outcome
 from tidings.telemetry import Metrics, events, get_logger
@@ -18,6 +18,7 @@ log = get_logger()
 
 Clock = Callable[[], float]
 
+_VERBS: Final = ("MAIL", "RCPT", "DATA")
 _WANTS_LOGIN: Final = frozenset({530, 534, 535, 538})
 
 
@@ -122,47 +123,65 @@ class SmtpRelay:
     async def _offer(
         self, message: Composed, progress: Progress, most_to_domain: int | None, *, fresh: bool
     ) -> Outcome:
-        async with self._pool.connection(fresh=fresh) as connection:
+        turn = Turn(message, fresh=fresh)
+        async with self._pool.connection(turn) as connection:
             if most_to_domain is not None:
                 connection.carried_to[message.domain] += 1
                 connection.is_worn = connection.carried_to[message.domain] >= most_to_domain
-            outcome = await _converse(connection, message, progress)
+            outcome = await self._begin(connection, message, progress, is_begun=turn.is_begun)
+            if outcome is None:
+                outcome = await self._hand_over(connection, message)
         self._note_answer()
         return outcome
 
+    async def _begin(
+        self, connection: SmtpConnection, message: Composed, progress: Progress, *, is_begun: bool
+    ) -> Outcome | None:
+        """Say the commands before the content; the outcome is an answer other than yes, which ends it.
 
-async def _converse(connection: SmtpConnection, message: Composed, progress: Progress) -> Outcome:
-    """Offer the message on this connection; an answer other than yes ends it there and then.
-
-    Where the relay takes several commands at once, they go in one write, and are judged one by one all the same.
-    """
-    progress.reused = connection.carried > 0
-    connection.carried += 1
-    connection.in_transaction = True
-    commands = _commands(connection, message)
-    if connection.takes_pipelining:
-        connection.send(*commands.values())
-    for verb, command in commands.items():
-        progress.verb = verb
-        if not connection.takes_pipelining:
-            connection.send(command)
-        reply = await connection.reply()
-        if not (reply.code == GO_AHEAD if verb == "DATA" else reply.is_positive):
+        Where the relay takes several commands at once, they go in one write, and are judged one by one all the same.
+        """
+        after_refusal = is_begun and connection.in_transaction
+        progress.reused = connection.carried > 0
+        connection.carried += 1
+        connection.in_transaction = True
+        commands = _commands(connection, message)
+        if connection.takes_pipelining and not is_begun:
+            connection.send(*commands)
+        for verb, command in zip(_VERBS, commands, strict=True):
+            progress.verb = verb
+            if not connection.takes_pipelining:
+                connection.send(command)
+            reply = await connection.reply()
+            if reply.code == GO_AHEAD if verb == "DATA" else reply.is_positive:
+                continue
+            if after_refusal and verb == "MAIL":
+                raise ConnectionLost(reply)  # this relay wants RSET after what it refused: nothing is said of this one
             return _not_taken(reply, verb)
-    connection.send_content(message.content)
-    reply = await connection.reply()
-    connection.in_transaction = not reply.is_positive
-    return smtp_outcome(*reply, verb="DATA")
+        return None
+
+    async def _hand_over(self, connection: SmtpConnection, message: Composed) -> Outcome:
+        """Send the content, and with it the commands of the message that goes over this connection next."""
+        turn = self._pool.promise(connection)
+        following: Sequence[bytes] = ()
+        if turn is not None and turn.message is not None:
+            following = _commands(connection, turn.message)
+        began = self._clock()
+        connection.send_content(message.content, *following)
+        reply = await connection.reply()
+        connection.answer_seconds = self._clock() - began
+        connection.in_transaction = not reply.is_positive
+        return smtp_outcome(*reply, verb="DATA")
 
 
-def _commands(connection: SmtpConnection, message: Composed) -> dict[str, bytes]:
-    """Return the commands before the content, by verb."""
+def _commands(connection: SmtpConnection, message: Composed) -> tuple[bytes, bytes, bytes]:
+    """Return the commands before the content, in the order of their verbs."""
     size = b" SIZE=%d" % len(message.content) if connection.takes_size else b""
-    return {
-        "MAIL": b"MAIL FROM:<%b>%b" % (message.sender.encode("ascii"), size),
-        "RCPT": b"RCPT TO:<%b>" % message.recipient.encode("ascii"),
-        "DATA": b"DATA",
-    }
+    return (
+        b"MAIL FROM:<%b>%b" % (message.sender.encode("ascii"), size),
+        b"RCPT TO:<%b>" % message.recipient.encode("ascii"),
+        b"DATA",
+    )
 
 
 def _not_taken(reply: Reply, verb: str) -> Outcome:
