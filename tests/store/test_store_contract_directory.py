@@ -18,7 +18,7 @@ from tidings.model import (
     marked,
     new_suppression,
 )
-from tidings.store import Publication, Store, SuppressionFilter
+from tidings.store import Known, Publication, Store, SuppressionFilter
 
 ASHA = Contact(
     org_id=1,
@@ -111,6 +111,26 @@ async def test_an_address_is_found_however_it_is_written(store: Store) -> None:
     assert await store.suppressions_of(1, "asha.rao@EXAMPLE.com", now=T0) == (bounce,)
     assert await store.suppressions_of(2, "asha.rao@example.com", now=T0) == ()
     assert await store.suppressions_of(1, "other@example.com", now=T0) == ()
+
+
+async def test_a_reader_is_known_with_what_stands_against_their_address(store: Store) -> None:
+    contacts = [Contact(org_id=1, customer_id=name, email=f"{name}@Example.com") for name in ("a", "b")]
+    without = Contact(org_id=1, customer_id="c", name="Without")
+    await store.upsert_contacts([*contacts, without])
+    bounce = new_suppression(1, "A@example.com", BOUNCE, now=T0, lasting_ms=1_000)
+    complaint = new_suppression(1, "a@example.com", COMPLAINT, now=T0)
+    await store.suppress([bounce, complaint, new_suppression(2, "b@example.com", BOUNCE, now=T0)])
+
+    asked = [(1, "a", T0 + 999), (1, "c", T0), (1, "d", T0), (1, "b", T0), (1, "a", T0 + 1_000), (2, "a", T0)]
+    known = await asyncio.gather(*(store.get_reader(org_id, name, now=now) for org_id, name, now in asked))
+    assert known == [
+        Known(contacts[0], (bounce, complaint)),
+        Known(without, ()),
+        Known(None, ()),
+        Known(contacts[1], ()),
+        Known(contacts[0], (complaint,)),
+        Known(None, ()),
+    ]
 
 
 async def test_a_suppression_says_nothing_once_it_has_expired(store: Store) -> None:

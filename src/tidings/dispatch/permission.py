@@ -3,14 +3,24 @@
 Asked at each attempt, so that an objection and a suppression count at once, also for what has waited for long.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from tidings.errors import TidingsError
-from tidings.model import SERVICE, Contact, Delivery, Email, Outcome, Refused, SuppressionReason, new_suppression
+from tidings.model import (
+    SERVICE,
+    Contact,
+    Delivery,
+    Email,
+    Outcome,
+    Refused,
+    Suppression,
+    SuppressionReason,
+    new_suppression,
+)
 from tidings.rulebook import Rulebook, Rulebooks, Unreachable
 from tidings.rules import EmailAction
-from tidings.store import Store
+from tidings.store import Known, Store
 from tidings.telemetry import events, get_logger
 
 log = get_logger()
@@ -24,25 +34,27 @@ class Permission:
         self._rulebooks = rulebooks
         self._clock = clock
 
-    async def stop(
-        self, delivery: Delivery, rulebook: Rulebook, contact: Contact | None, address: str
-    ) -> Unreachable | None:
+    async def stop(self, delivery: Delivery, rulebook: Rulebook, known: Known, address: str) -> Unreachable | None:
         """Say why an e-mail must not be sent, or None when it may.
 
         Args:
             delivery: what was decided.
             rulebook: of the delivery's own revision: what the message is stays as it was decided.
-            contact: the customer the event concerns, when the directory knows them.
+            known: of the customer the event concerns, read for this attempt.
             address: where it would go.
         """
         rule = rulebook.rules.rule(delivery.rule_id)
         category = SERVICE if rule is None else rule.category
         action = None if rule is None or delivery.action >= len(rule.actions) else rule.actions[delivery.action]
         asks = isinstance(action, EmailAction) and action.asks_consent
-        objection = self._objection(delivery, rulebook, contact, category) if asks else None
+        objection = self._objection(delivery, rulebook, known.contact, category) if asks else None
         if objection is not None:
             return Unreachable(reason=objection)
-        return await self._suppressed(delivery.org_id, address, category)
+        if known.contact is not None and known.contact.email == address:
+            found = known.suppressions
+        else:  # the address is the rule's own, or the event's
+            found = await self._store.suppressions_of(delivery.org_id, address, now=self._clock())
+        return _suppressed(found, category)
 
     async def learn(self, delivery: Delivery, email: Email, outcome: Outcome) -> None:
         """Put an address on the list of which its server says that it does not exist."""
@@ -75,10 +87,10 @@ class Permission:
         said = "objects" if category in consents else "has not agreed"
         return f"customer {delivery.customer_id} {said} to messages of category {category}"
 
-    async def _suppressed(self, org_id: int, address: str, category: str) -> Unreachable | None:
-        found = await self._store.suppressions_of(org_id, address, now=self._clock())
-        stopping = next((each for each in found if each.stops(category)), None)
-        if stopping is None:
-            return None
-        since = datetime.fromtimestamp(stopping.created_at / 1000, UTC).date()
-        return Unreachable(reason=f"its address is suppressed since {since}: {stopping.reason.value}")
+
+def _suppressed(found: Sequence[Suppression], category: str) -> Unreachable | None:
+    stopping = next((each for each in found if each.stops(category)), None)
+    if stopping is None:
+        return None
+    since = datetime.fromtimestamp(stopping.created_at / 1000, UTC).date()
+    return Unreachable(reason=f"its address is suppressed since {since}: {stopping.reason.value}")

@@ -26,13 +26,15 @@ from tidings.rulebook import (
     recipient_address,
 )
 from tidings.rules import Gathered
-from tidings.store import Leased, Store
+from tidings.store import Known, Leased, Store
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
     from tidings.dispatch.tracing import DeliveryTrace
 
 MOST_TOLD: Final = 200
 """How many events, the latest, a digest tells of; of the rest it gives the number."""
+
+_NOTHING_KNOWN: Final = Known(None, ())
 
 
 class Sent(NamedTuple):
@@ -55,7 +57,7 @@ class _Found(NamedTuple):
     delivery: Delivery
     rulebook: Rulebook
     event: Event
-    contact: Contact | None
+    known: Known
     occasion: Occasion | None
     gathered: Gathered | None = None
     """What a digest tells of."""
@@ -99,9 +101,7 @@ class Sender:
             stopped = await self._stopped(found)
             if stopped is not None:
                 return stopped
-            message = compose(
-                found.rulebook, found.delivery, found.event, found.contact, gathered=found.gathered, links=self._links
-            )
+            message = self._composed(found)
         except (ComposeFailed, InvalidRulebook, NotFound, RenderError) as error:
             return Sent(Refused(detail=str(error)))
         if isinstance(message, Unreachable):
@@ -125,8 +125,8 @@ class Sender:
         if not leased.event:
             return Sent(Refused(detail="what its event said was erased"))
         event = Event.FromString(leased.event)
-        contact = await self._contact(delivery)
-        return _Found(delivery, rulebook, event, contact, self._occasion(delivery, rulebook, event, contact))
+        known = await self._known(delivery)
+        return _Found(delivery, rulebook, event, known, self._occasion(delivery, rulebook, event, known.contact))
 
     async def _find_gathered(self, delivery: Delivery, rulebook: Rulebook) -> _Found | Stop:
         """Look up a digest: it is as if it had been decided on its latest event, when it had gathered."""
@@ -136,25 +136,29 @@ class Sender:
         gathered = Gathered(tuple(map(Event.FromString, held.events)), held.more)
         event = gathered.events[-1]
         delivery = delivery._replace(event_name=event_name(event), created_at=held.until)
-        contact = await self._contact(delivery)
-        occasion = self._occasion(delivery, rulebook, event, contact)
+        known = await self._known(delivery)
+        occasion = self._occasion(delivery, rulebook, event, known.contact)
         occasion = None if occasion is None else replace(occasion, until=held.until)
-        return _Found(delivery, rulebook, event, contact, occasion, gathered)
+        return _Found(delivery, rulebook, event, known, occasion, gathered)
 
-    async def _contact(self, delivery: Delivery) -> Contact | None:
+    async def _known(self, delivery: Delivery) -> Known:
         if delivery.channel is not Channel.EMAIL or not delivery.customer_id:
-            return None
-        return await self._store.get_contact(delivery.org_id, delivery.customer_id)
+            return _NOTHING_KNOWN
+        return await self._store.get_reader(delivery.org_id, delivery.customer_id, now=self._clock())
+
+    def _composed(self, found: _Found) -> Email | WebhookCall | Unreachable:
+        contact, gathered = found.known.contact, found.gathered
+        return compose(found.rulebook, found.delivery, found.event, contact, gathered=gathered, links=self._links)
 
     async def _stopped(self, found: _Found) -> Obstacle | None:
         """Ask what time it is for the message, and whether its reader lets it come: before composing it costs work."""
         held = None if found.occasion is None else hold_back(found.occasion)
         if held is not None or found.delivery.channel is not Channel.EMAIL:
             return held
-        address = recipient_address(found.delivery, found.event, found.contact)
+        address = recipient_address(found.delivery, found.event, found.known.contact)
         if isinstance(address, Unreachable):
             return address
-        return await self._permission.stop(found.delivery, found.rulebook, found.contact, address)
+        return await self._permission.stop(found.delivery, found.rulebook, found.known, address)
 
     async def _uncounted(self, found: _Found) -> Obstacle | None:
         """Count a message that is ready to go against its limits, or say which has no room for it."""

@@ -24,6 +24,7 @@ from tidings.store.values import (
     EventPage,
     Gathered,
     Intervention,
+    Known,
     Leased,
     Person,
     Publication,
@@ -146,6 +147,9 @@ class Store(Protocol):
 
     async def get_contact(self, org_id: int, customer_id: str) -> Contact | None:
         """Return one contact, or None."""
+
+    async def get_reader(self, org_id: int, customer_id: str, *, now: int) -> Known:
+        """Return what is known of a customer, and why the address in it must not be used at ``now``."""
 
     async def list_contacts(self, org_id: int | None, *, page_size: int, page_token: str) -> ContactPage:
         """Return a page of one organisation's contacts, or of all; raise InvalidRequest for a token it did not give."""

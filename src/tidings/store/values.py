@@ -274,6 +274,15 @@ class RejectedPage:
     """Empty on the last page."""
 
 
+class Known(NamedTuple):
+    """What is known of a customer for whom a message is, all as of one moment."""
+
+    contact: Contact | None
+    """None: the directory does not know them."""
+    suppressions: tuple[Suppression, ...]
+    """Why the address in ``contact`` must not be used; empty when there is none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactPage:
     """A page of contacts, in order of organisation and customer."""

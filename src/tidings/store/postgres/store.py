@@ -29,6 +29,7 @@ from tidings.store.postgres.interventions import Hastening, Interventions
 from tidings.store.postgres.lane import Lane, LaneSettings, Onlooker, Witness
 from tidings.store.postgres.leases import HandingOut, LeaseRequest, RenewRequest, Settling
 from tidings.store.postgres.migrate import migrate
+from tidings.store.postgres.readers import readers
 from tidings.store.postgres.reading import (
     backlogs,
     deliveries_named,
@@ -57,6 +58,7 @@ from tidings.store.values import (
     EventPage,
     Gathered,
     Intervention,
+    Known,
     Leased,
     Person,
     Publication,
@@ -272,6 +274,10 @@ class PostgresStore:
     async def get_contact(self, org_id: int, customer_id: str) -> Contact | None:
         """See the port."""
         return await self._lanes.look_up.run(contacts_named, (org_id, customer_id))
+
+    async def get_reader(self, org_id: int, customer_id: str, *, now: int) -> Known:
+        """See the port."""
+        return await self._lanes.look_up.run(readers, (org_id, customer_id, now))
 
     async def list_contacts(self, org_id: int | None, *, page_size: int, page_token: str) -> ContactPage:
         """See the port."""

@@ -26,6 +26,7 @@ from tidings.store.sqlite.interventions import Hastening, Interventions
 from tidings.store.sqlite.lane import Lane
 from tidings.store.sqlite.leases import LeaseRequest, Leases, RenewRequest
 from tidings.store.sqlite.migrate import migrate
+from tidings.store.sqlite.readers import readers
 from tidings.store.sqlite.reading import Reader
 from tidings.store.sqlite.recording import Recorder
 from tidings.store.sqlite.reservations import reserve
@@ -44,6 +45,7 @@ from tidings.store.values import (
     EventPage,
     Gathered,
     Intervention,
+    Known,
     Leased,
     Person,
     Publication,
@@ -304,6 +306,10 @@ class SqliteStore:
     async def get_contact(self, org_id: int, customer_id: str) -> Contact | None:
         """See the port."""
         return await self._lanes.look_up.run(contacts_named, (org_id, customer_id))
+
+    async def get_reader(self, org_id: int, customer_id: str, *, now: int) -> Known:
+        """See the port."""
+        return await self._lanes.look_up.run(readers, (org_id, customer_id, now))
 
     async def list_contacts(self, org_id: int | None, *, page_size: int, page_token: str) -> ContactPage:
         """See the port."""
