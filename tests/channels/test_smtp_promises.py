@@ -138,3 +138,15 @@ async def test_nobody_is_bound_to_a_connection_that_answers_late_or_is_to_be_rep
         late, lost, other = await sent_together(channel, 3)
     assert (late, other) == (ACCEPTED, ACCEPTED)
     assert lost == Deferred(detail=f"relay: DATA: the relay closed the connection{DOUBT}")
+
+
+async def test_who_waits_for_a_promise_though_others_are_free_does_not_wait_long() -> None:
+    async with smtp_sink(pipelining=True) as sink, one_connection(sink, connections=2) as channel:
+        sink.script("MESSAGE", Slow(0.5))
+        late = asyncio.create_task(channel.send(an_email(delivery_id="dlv_1")))
+        async with asyncio.timeout(5):
+            while sink.verbs.count("MESSAGE") < 2:  # noqa: ASYNC110  the server's list is the only sign
+                await asyncio.sleep(0.002)
+        assert await channel.send(an_email(delivery_id="dlv_2")) == ACCEPTED
+        assert not late.done()
+        assert (await late, sink.connections) == (ACCEPTED, 2)

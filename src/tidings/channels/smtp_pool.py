@@ -8,7 +8,8 @@ would buy nothing.
 whose message is about to go out: its commands go in the same write, and with the answer to the one message comes the
 go-ahead for the next: one write and one answer for a message instead of two of each. It is done only where the relay
 takes commands together (PIPELINING) and answered its last message at once, for who was promised a connection waits
-for that one. If it breaks, nothing of the next message was on its way, and it has another.
+for that one. If it breaks, nothing of the next message was on its way, and it has another. So that there is somebody
+to promise it to, as many messages wait for a moment as there are such connections at work, though others be free.
 """
 
 import asyncio
@@ -82,6 +83,9 @@ class SmtpPool:
         self._promised: dict[SmtpConnection, Turn] = {}
         self._idle: deque[SmtpConnection] = deque()
         self._busy: set[SmtpConnection] = set()
+        self._prompt: set[SmtpConnection] = set()
+        """Those of the busy ones that may be promised."""
+        self._impatience: asyncio.TimerHandle | None = None
         self._farewells: set[asyncio.Task[None]] = set()
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
@@ -109,38 +113,59 @@ class SmtpPool:
                 self._free_one()
                 raise
         self._busy.add(connection)
+        if self._may_be_promised(connection):
+            self._prompt.add(connection)
+        else:
+            self._prompt.discard(connection)
         return connection
 
     def give_back(self, connection: SmtpConnection) -> None:
         """Hand it to whom it was promised, or keep it if it stands."""
-        self._busy.discard(connection)
         turn = self._promised.pop(connection, None)
+        if turn is not None and not turn.ready.done() and connection.is_open:
+            turn.is_begun = True
+            turn.ready.set_result(connection)
+            return
+        self._busy.discard(connection)
+        self._prompt.discard(connection)
         if turn is None:
             self._keep(connection)
-            self._free_one()
         elif turn.ready.done():  # who gave up had begun: the relay waits for content that will not come
             connection.close()
-            self._free_one()
-        else:
-            # answers that came before it broke are not read: whose they are can no longer be told
-            turn.is_begun = connection.is_open
-            turn.ready.set_result(connection if connection.is_open else None)
+        else:  # answers that came before it broke are not read: whose they are can no longer be told
+            self._waiting.appendleft(turn)
+        self._free_one()
 
     async def _promised_to(self, turn: Turn) -> SmtpConnection | None:
         """Wait for a turn; None when any connection may be had."""
-        if self._free:
+        if self._free and not self._may_wait(turn):
             self._free -= 1
             return None
         self._waiting.append(turn)
+        if self._free and self._impatience is None:
+            self._impatience = asyncio.get_running_loop().call_later(_PROMPT_SECONDS, self._lend_free)
         try:
             return await turn.ready
         except asyncio.CancelledError:
             if turn.ready.done() and not turn.ready.cancelled():  # it came in the same moment
                 connection = turn.ready.result()
-                if connection is not None:
+                if connection is None:
+                    self._free_one()
+                else:
                     connection.close()
-                self._free_one()
+                    self.give_back(connection)
             raise
+
+    def _may_wait(self, turn: Turn) -> bool:
+        """Whether to wait for a promise though a connection is free."""
+        return len(self._waiting) < len(self._prompt) and turn.message is not None and not turn.fresh
+
+    def _lend_free(self) -> None:
+        """Let those who wait for a promise have what is free: what was to be promised did not answer at once."""
+        self._impatience = None
+        while self._free and self._waiting:
+            self._free -= 1
+            self._free_one()
 
     async def _any(self, *, fresh: bool) -> SmtpConnection:
         if self._closed:
@@ -174,8 +199,10 @@ class SmtpPool:
     async def close(self) -> None:
         """Take leave of the relay, within a few seconds; connections still lent are dropped."""
         self._closed = True
-        if self._reaper:
-            self._reaper.cancel()
+        for timer in (self._reaper, self._impatience):
+            if timer is not None:
+                timer.cancel()
+        self._lend_free()
         for connection in self._busy:
             connection.close()
         while self._idle:
