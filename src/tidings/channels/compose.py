@@ -239,7 +239,7 @@ def _base64(raw: bytes) -> bytes:
 
 
 def _quoted_printable(raw: bytes, others: bytes) -> bytes:
-    """Encode lines that end in CRLF, of whose bytes ``others`` are not printable, by slices between them, which is quicker than binascii."""
+    """Encode lines that end in CRLF, of whose bytes ``others`` are not printable, by the slices between them."""
     text = raw.replace(b"=", b"=3D")
     for byte in set(others):
         text = text.replace(b"%c" % byte, b"=%02X" % byte)
