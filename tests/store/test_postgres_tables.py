@@ -150,6 +150,17 @@ SMALL = {
     "set_suppression_seq",
     "set_rejected_seq",
     "tell_others",
+    "lock_gateways",
+    "gateways",
+    "drop_gateway",
+    "drop_rates",
+    "count_dispatching",
+    "shares_of_endpoint",
+    "drop_share",
+    "rate_of_endpoint",
+    "endpoint_rates",
+    "endpoint_pauses",
+    "drop_pause",
 }
 """Statements on tables that stay small, on none, or only of a store that is moved."""
 

@@ -174,6 +174,16 @@ EXPECTED_PLANS = {
     "shrink_expiry": "SEARCH digest_member USING PRIMARY KEY (delivery_seq=?)",
     "stretch_expiry": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
     "take_digests": "SEARCH digest USING INTEGER PRIMARY KEY (rowid=?)",
+    "gateways": "SCAN gateway",
+    "drop_gateway": "SEARCH gateway USING PRIMARY KEY (id=?)",
+    "count_dispatching": "SCAN gateway",
+    "shares_of_endpoint": "SEARCH endpoint_share USING PRIMARY KEY (org_id=? AND name=?)",
+    "drop_share": "SEARCH endpoint_share USING PRIMARY KEY (org_id=? AND name=? AND gateway_id=?)",
+    "drop_rates": "SEARCH endpoint_rate USING COVERING INDEX endpoint_rate_free (free_at<?)",
+    "rate_of_endpoint": "SEARCH endpoint_rate USING PRIMARY KEY (org_id=? AND name=?)",
+    "endpoint_rates": "SCAN endpoint_rate",
+    "endpoint_pauses": "SCAN endpoint_pause",
+    "drop_pause": "SEARCH endpoint_pause USING PRIMARY KEY (org_id=? AND name=?)",
     "get_revision": "SEARCH revision USING INDEX sqlite_autoindex_revision_1 (id=?)",
 }
 

@@ -61,7 +61,7 @@ class Gateway:
 async def open_gateway(settings: Settings, *, role: Role = Role.ALL) -> AsyncIterator[Gateway]:
     """Open what the role takes, bind, and dispatch; serving is announced by ``start_serving``."""
     async with AsyncExitStack() as closing:
-        core = await closing.enter_async_context(open_core(settings))
+        core = await closing.enter_async_context(open_core(settings, role=role))
         grpc = await closing.enter_async_context(open_grpc(core, role)) if role.takes_in else None
         status = await closing.enter_async_context(open_status(core, role))
         http_port = await closing.enter_async_context(open_http(core, role, status))

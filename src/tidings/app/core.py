@@ -1,24 +1,29 @@
 """What every part of a gateway shares: the store, the rulebook that is live, the channels, publishing and dispatch."""
 
 import asyncio
+import socket
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from tidings.access import AuthSettings, InvalidKeyFile, KeyFile, Keyring, follow_keys
 from tidings.app.reader_links import link_maker, token_box
+from tidings.app.role import Role
 from tidings.authoring import Reloader, compile_folder, fingerprint
 from tidings.channels import EmailChannel, WebhookChannel, open_email_channel, open_webhook_channel
 from tidings.config import Settings, TraceSettings, read_secret
 from tidings.dispatch import Dispatcher
 from tidings.errors import InvalidConfiguration
+from tidings.fleet import Membership, own_place
 from tidings.intake import Publish, system_clock
 from tidings.links import TokenBox
 from tidings.model import Endpoint
 from tidings.rulebook import ReadPast, Rulebook, Rulebooks, alerts, endpoint_disabled, load, pack, unpack
-from tidings.store import Revision, Store, open_store
+from tidings.store import Presence, Revision, Store, open_store
 from tidings.telemetry import Metrics
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
@@ -41,6 +46,7 @@ class Core:
     webhook: WebhookChannel
     publish: Publish
     dispatcher: Dispatcher
+    membership: Membership
     box: TokenBox
     """Opens the links of e-mails."""
     traced: bool
@@ -61,7 +67,7 @@ def load_rulebook(settings: Settings) -> Rulebook:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings) -> AsyncIterator[Core]:
+async def open_core(settings: Settings, *, role: Role) -> AsyncIterator[Core]:
     """Compile the rulebook and open what it takes to publish and to send.
 
     Raises:
@@ -77,25 +83,29 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
             Revision(id=rulebook.revision, created_at=system_clock(), archive=pack(rulebook.sources))
         )
         rulebooks = Rulebooks(rulebook, read_past=_past_reader(store))
+        membership = await closing.enter_async_context(_join(settings, store, rulebooks, role))
         keyring = await closing.enter_async_context(_open_keyring(settings.auth))
         email = await closing.enter_async_context(open_email_channel(settings.email, read_secret, metrics=metrics))
         webhook = await closing.enter_async_context(open_webhook_channel(settings.webhook, read_secret))
         publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics, traces=_publish_traces(traces))
         box = token_box(settings.unsubscribe)
+        reloader = Reloader(
+            settings.rules,
+            rulebooks=rulebooks,
+            store=store,
+            secrets=read_secret,
+            metrics=metrics,
+            clock=system_clock,
+            loaded=loaded,
+        )
+        reloader.went_live = membership.beat_soon
         yield Core(
             settings=settings,
             metrics=metrics,
             store=store,
             rulebooks=rulebooks,
-            reloader=Reloader(
-                settings.rules,
-                rulebooks=rulebooks,
-                store=store,
-                secrets=read_secret,
-                metrics=metrics,
-                clock=system_clock,
-                loaded=loaded,
-            ),
+            reloader=reloader,
+            membership=membership,
             keyring=keyring,
             email=email,
             webhook=webhook,
@@ -115,6 +125,38 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
             box=box,
             traced=traces is not None,
         )
+
+
+@asynccontextmanager
+async def _join(settings: Settings, store: Store, rulebooks: Rulebooks, role: Role) -> AsyncIterator[Membership]:
+    """Be one of the gateways on the store while the block runs."""
+    now = system_clock()
+    own = Presence(
+        id=uuid.uuid4().hex,
+        host=socket.gethostname(),
+        place=own_place(),
+        version=version("tidings"),
+        role=role.value,
+        revision=rulebooks.current.revision,
+        started_at=now,
+        seen_at=now,
+        dispatches=role.dispatches,
+    )
+    membership = Membership(
+        store.fleet,
+        own,
+        clock=system_clock,
+        revision=lambda: rulebooks.current.revision,
+        longest_send=settings.webhook.timeout,
+    )
+    await membership.beat()
+    beating = asyncio.create_task(membership.run(), name="fleet")
+    try:
+        yield membership
+    finally:
+        beating.cancel()
+        await asyncio.wait({beating})
+        await membership.leave()
 
 
 def _announcer(publish: Publish, rulebooks: Rulebooks) -> Callable[[Endpoint, str], Awaitable[None]]:

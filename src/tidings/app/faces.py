@@ -91,6 +91,7 @@ def _rule_service(core: Core) -> RuleService:
         given=given,
         evaluate=Evaluate(rulebooks=rulebooks, given=given, clock=system_clock),
         preview=preview,
+        membership=core.membership,
         send_test=SendTest(
             preview=preview, rulebooks=rulebooks, email=core.email, webhook=core.webhook, clock=system_clock
         ),

@@ -50,6 +50,8 @@ class Reloader:
         loaded: Fingerprint,
     ) -> None:
         """Start from what is live, read from files with the facts ``loaded``."""
+        self.went_live: Callable[[], None] = lambda: None
+        """Is told of each rulebook that goes live."""
         self._folder = folder
         self._rulebooks = rulebooks
         self._store = store
@@ -106,6 +108,7 @@ class Reloader:
             archive = await asyncio.to_thread(pack, rulebook.sources)
             await self._store.save_revision(Revision(id=rulebook.revision, created_at=now, archive=archive))
             self._rulebooks.replace(rulebook)
+            self.went_live()
             with contextlib.suppress(KeyError):
                 self._metrics.rulebook.remove(old)
             self._metrics.rulebook.labels(rulebook.revision).set(1)

@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "events": "events:events",
     "deliveries": "deliveries:deliveries",
     "endpoints": "endpoints:endpoints",
+    "gateways": "gateways:gateways",
     "contacts": "contacts:contacts",
     "keys": "keys:keys",
     "suppressions": "suppressions:suppressions",

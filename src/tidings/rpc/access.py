@@ -112,6 +112,8 @@ ACCESS: Final[Mapping[str, Access]] = {
         "EventService/ExplainEvent": Access(permission=Permission.READ, orgs=_of_field, after=_own_explanation),
         "EventService/ListRejectedBodies": Access(permission=Permission.READ, orgs=_of_all),
         "RuleService/GetRulebook": Access(permission=Permission.READ, after=_no_problems),
+        # Names of machines and releases are the business of those who run the gateway.
+        "RuleService/ListGateways": Access(permission=Permission.READ, orgs=_of_all),
         "RuleService/ListRules": Access(permission=Permission.READ, after=_own_rules),
         "RuleService/CheckRules": Access(permission=Permission.READ),
         "RuleService/Evaluate": Access(permission=Permission.READ, orgs=_of_event, after=_own_explanations),

@@ -13,6 +13,7 @@ from tidings.authoring.preview import Occasion, Preview
 from tidings.authoring.reload import Reloader
 from tidings.authoring.trial import SendTest, Target
 from tidings.errors import FieldViolation, InvalidRequest
+from tidings.fleet import Membership
 from tidings.gateway.v1 import rule_service_pb2 as pb
 from tidings.gateway.v1 import rule_service_pb2_grpc as service
 from tidings.model import Source
@@ -22,6 +23,7 @@ from tidings.rpc.guard import caller
 from tidings.rpc.paging import page_size_of
 from tidings.rpc.previews import moment_from_proto, occasion_from_proto, preview_to_proto, sent_to_proto
 from tidings.rulebook import Rulebooks
+from tidings.store import Presence
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,7 +40,9 @@ class RuleService(service.RuleServiceServicer):
         evaluate: Evaluate,
         preview: Preview,
         send_test: SendTest,
+        membership: Membership,
     ) -> None:
+        self._membership = membership
         self._rulebooks = rulebooks
         self._reloader = reloader
         self._given = given
@@ -64,6 +68,16 @@ class RuleService(service.RuleServiceServicer):
             problems=problems,
             omitted_problems=omitted,
         )
+
+    async def ListGateways(  # noqa: N802 (gRPC's name)
+        self,
+        request: pb.ListGatewaysRequest,  # noqa: ARG002 (gRPC's signature)
+        context: Context,  # noqa: ARG002 (gRPC's signature)
+    ) -> pb.ListGatewaysResponse:
+        """List the gateways that run on the same store."""
+        answering = self._membership.fellows.own.id
+        there = await self._membership.all_there()
+        return pb.ListGatewaysResponse(gateways=[_gateway_to_proto(each, answering) for each in there])
 
     async def ListRules(  # noqa: N802 (gRPC's name)
         self,
@@ -134,6 +148,19 @@ class RuleService(service.RuleServiceServicer):
         return pb.ReloadRulesResponse(
             succeeded=status.succeeded, revision=status.revision, problems=problems, omitted_problems=omitted
         )
+
+
+def _gateway_to_proto(gateway: Presence, answering: str) -> pb.Gateway:
+    return pb.Gateway(
+        id=gateway.id,
+        host=gateway.host,
+        version=gateway.version,
+        role=gateway.role,
+        revision=gateway.revision,
+        started_at=timestamp(gateway.started_at),
+        seen_at=timestamp(gateway.seen_at),
+        answering=gateway.id == answering,
+    )
 
 
 def _source(file: pb.RulebookFile) -> Source:

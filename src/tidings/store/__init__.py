@@ -5,6 +5,7 @@ and nothing else: no SQL and no driver's name leaves this package.
 """
 
 from tidings.store.copying import Copied, CopyDiffers, copy_store
+from tidings.store.fleet import Ask, Booked, EndpointPause, FleetStore, Part, Presence
 from tidings.store.opening import open_store
 from tidings.store.port import Store
 from tidings.store.values import (
@@ -41,7 +42,9 @@ from tidings.store.values import (
 from tidings.store.versions import Version, bring_up_to_date, version_of_store
 
 __all__ = [
+    "Ask",
     "Backlog",
+    "Booked",
     "CallOff",
     "Claim",
     "ContactPage",
@@ -50,17 +53,21 @@ __all__ = [
     "DeliveryChange",
     "DeliveryFilter",
     "DeliveryPage",
+    "EndpointPause",
     "EndpointState",
     "Erasure",
     "EventFilter",
     "EventPage",
     "EventSummary",
+    "FleetStore",
     "Gathered",
     "Intervention",
     "Known",
     "Leased",
     "Limit",
+    "Part",
     "Person",
+    "Presence",
     "Publication",
     "RecordResult",
     "Recorded",

@@ -24,9 +24,11 @@ from tidings.store.sqlite.driver import connect as connect_sqlite
 from tidings.store.sqlite.driver import trouble as sqlite_trouble
 from tidings.store.sqlite.migrate import migrate as migrate_sqlite
 
-_OWN_TO_SQLITE: Final = frozenset({"event_key", "ledger"})
+_PASSING: Final = frozenset({"gateway", "endpoint_share", "endpoint_rate", "endpoint_pause"})
+"""What gateways that run share from one second to the next."""
+_OWN_TO_SQLITE: Final = frozenset({"event_key", "ledger"}) | _PASSING
 """Its way of finding events, and a count of checks."""
-_OWN_TO_POSTGRES: Final = frozenset({"tidings_migration", "ledger"})
+_OWN_TO_POSTGRES: Final = frozenset({"tidings_migration", "ledger"}) | _PASSING
 _ROWS: Final = 5_000
 """How many rows go at a time."""
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from tidings.model import Attempt, Contact, Delivery, Recipient, State, Suppression, SuppressionReason
+from tidings.store.fleet import FleetStore
 from tidings.store.values import (
     Backlog,
     Claim,
@@ -42,6 +43,10 @@ from tidings.store.values import (
 
 class Store(Protocol):
     """Durable events, deliveries, contacts and rulebook revisions."""
+
+    @property
+    def fleet(self) -> FleetStore:
+        """The part by which the gateways on this store know each other."""
 
     async def record(self, publications: Sequence[Publication]) -> list[RecordResult]:
         """Commit publications durably; one result each, in order.

@@ -25,6 +25,7 @@ from tidings.store.postgres.erasure import (
     last_seqs,
     under_way,
 )
+from tidings.store.postgres.fleet import PostgresFleet
 from tidings.store.postgres.interventions import Hastening, Interventions
 from tidings.store.postgres.lane import Lane, LaneSettings, Onlooker, Witness
 from tidings.store.postgres.leases import HandingOut, LeaseRequest, RenewRequest, Settling
@@ -120,6 +121,8 @@ class _Lanes:
     """For one row at a time."""
     survey: Lane
     """For pages and counts, which look-ups should not wait for."""
+    fleet: Lane
+    """For what gateways tell each other, which must not wait for anything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,7 @@ class PostgresStore:
         self._work = work
         self._wakeups = wakeups
         self._settings = settings
+        self.fleet = PostgresFleet(lanes.fleet)
 
     @property
     def transactions(self) -> int:
@@ -370,6 +374,7 @@ async def open_postgres(url: str, settings: PostgresSettings | None = None) -> A
             lease=await lane("store leases", lease_moves),
             look_up=await lane("store look-ups", None),
             survey=await lane("store surveys", None),
+            fleet=await lane("store fleet", Onlooker()),
         )
         telling = wakeups.tell(lambda teller: lanes.look_up.run(tell_others, teller))
         await closing.enter_async_context(_in_background(telling, "store telling"))

@@ -21,6 +21,7 @@ from tidings.store.sqlite.digests import gathered
 from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
 from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, empty_log, trouble
 from tidings.store.sqlite.erasure import Eraser, erase_person, last_seqs, under_way
+from tidings.store.sqlite.fleet import SqliteFleet
 from tidings.store.sqlite.ids import EventIds
 from tidings.store.sqlite.interventions import Hastening, Interventions
 from tidings.store.sqlite.lane import Lane
@@ -160,6 +161,7 @@ class SqliteStore:
         self._longest_wait = settings.longest_wait
         self._empty_log = empty_log
         self._seen_version = -1
+        self.fleet = SqliteFleet(lanes.write, lanes.look_up)
 
     @property
     def transactions(self) -> int:
