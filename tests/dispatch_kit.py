@@ -14,6 +14,7 @@ from channels_kit import SECRETS, secrets_of
 from rules_kit import points_expiring
 from tidings.channels import EmailSettings, WebhookChannel, WebhookSettings, open_email_channel, open_webhook_channel
 from tidings.dispatch import SCHEDULES, Dispatcher, DispatchSettings, RetryPolicy
+from tidings.fleet import Membership
 from tidings.intake import Publish
 from tidings.model import Attempt, Channel, Delivery, Endpoint, Source, State
 from tidings.rulebook import Rulebook, Rulebooks, load
@@ -123,9 +124,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(*rulebooks: Rulebook, path: Path | None = None) -> AsyncIterator[Desk]:
-    """Open a store, in memory unless a file is named, and have the last of the rulebooks live."""
-    async with open_store("sqlite://" if path is None else f"sqlite:///{path}") as store:
+async def open_desk(*rulebooks: Rulebook, path: Path | None = None, url: str | None = None) -> AsyncIterator[Desk]:
+    """Open a store, in memory unless a file or a URL is named, and have the last of the rulebooks live."""
+    async with open_store(url or ("sqlite://" if path is None else f"sqlite:///{path}")) as store:
 
         async def no_past(_: str) -> Rulebook | None:
             return None
@@ -142,6 +143,7 @@ async def dispatching(
     *,
     schedules: Mapping[Channel, RetryPolicy] = SCHEDULES,
     channel: WebhookChannel | None = None,
+    membership: Membership | None = None,
     **settings: Any,
 ) -> AsyncIterator[Dispatcher]:
     """Run a dispatcher until the block ends, then stop it and wait for it."""
@@ -162,6 +164,7 @@ async def dispatching(
             schedules=schedules,
             dice=lambda: 0.0,
             on_disabled=desk.on_disabled,
+            membership=membership,
         )
         stop = asyncio.Event()
         running = asyncio.create_task(dispatcher.run(stop))

@@ -65,6 +65,11 @@ class HttpSink:
     default: Reply = field(default_factory=Reply)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
+    at_once: int = 0
+    """How many posts are being answered."""
+    most_at_once: int = 0
+    times: list[float] = field(default_factory=list)
+    """When posts came, by the loop's clock."""
 
     @property
     def url(self) -> str:
@@ -85,6 +90,15 @@ class HttpSink:
         return False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.times.append(asyncio.get_running_loop().time())
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            return await self._answer(request)
+        finally:
+            self.at_once -= 1
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         reply = self.replies.popleft() if self.replies else self.default
         if reply.fault == "reset-early":
             return await self._reset(request)

@@ -121,6 +121,7 @@ async def open_core(settings: Settings, *, role: Role) -> AsyncIterator[Core]:
                 on_disabled=_announcer(publish, rulebooks),
                 traces=_delivery_traces(traces),
                 links=link_maker(settings, box),
+                membership=membership,
             ),
             box=box,
             traced=traces is not None,

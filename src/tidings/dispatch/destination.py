@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 from tidings.dispatch.breaker import BreakerState, CircuitBreaker
 from tidings.dispatch.health import EndpointHealth
 from tidings.dispatch.limits import Bookings, Pace, RateLimiter
+from tidings.dispatch.share import BookedTimes, Share
 from tidings.dispatch.standing import Kind, Pause
 from tidings.model import Attempted, Deferred, Endpoint
-from tidings.store import Leased
+from tidings.store import Ask, Leased, Part
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
     from tidings.dispatch.tracing import DeliveryTrace
@@ -28,6 +29,10 @@ _SLOW_MS: Final = 1_000
 """An endpoint that takes longer to answer keeps to one half of the slots that all share."""
 _LONGEST_ASK_MS: Final = 300_000
 """How long an endpoint's Retry-After keeps other deliveries from it at the most."""
+_TURN_MS: Final = 1_000
+"""How long others have the slots, where there are too few for all."""
+_LINE: Final = 4
+"""How many may wait here for each slot while others have them all."""
 _ASKING: Final = frozenset({429, 503})
 
 
@@ -79,7 +84,7 @@ class Destination:
 
     __slots__ = (
         "_bookings", "_health", "_limiter", "_pace", "_paused_until", "_share", "_stopwatch", "breaker", "concurrency",
-        "endpoint", "label", "queue", "sending",
+        "endpoint", "label", "queue", "sending", "share",
     )  # fmt: skip
 
     def __init__(
@@ -106,7 +111,9 @@ class Destination:
         self.queue: deque[Job] = deque()
         self.sending: dict[Job, float] = {}
         """What is under way, oldest first, with the stopwatch's reading when it was started."""
-        self._limiter: RateLimiter | None = None
+        self._limiter: RateLimiter | BookedTimes | None = None
+        self.share: Share | None = None
+        """What this gateway holds of it; None while it is the only one that sends there."""
         self._bookings = Bookings()
         self._pace = Pace()
         self._paused_until = 0
@@ -122,9 +129,14 @@ class Destination:
         self.endpoint = endpoint
         self.concurrency = endpoint.concurrency
         if before is None or before.rate != endpoint.rate:
-            self._limiter = None if endpoint.rate is None else RateLimiter(endpoint.rate)
+            self._limiter = self._limiter_of(endpoint)
         if before is not None and before.url != endpoint.url:
             self.forgive()
+
+    def _limiter_of(self, endpoint: Endpoint, *, free_at: int = 0) -> RateLimiter | BookedTimes | None:
+        if endpoint.rate is None:
+            return None
+        return RateLimiter(endpoint.rate, free_at=free_at) if self.share is None else BookedTimes(endpoint.rate)
 
     def forgive(self) -> None:
         """Forget what keeps deliveries from it, save its limits: it is another one now, or was mended."""
@@ -155,6 +167,8 @@ class Destination:
 
     def place(self, job: Job, now: int, load: Load) -> Hold | bool:
         """Find room for a delivery that passed the gate: True to start it, False when it was queued, or a hold."""
+        if self.share is not None and not self.share.room and len(self.queue) >= _LINE * self.concurrency:
+            return self._hold("busy", f"{self.label} is sent to by others", now, earliest=now + _TURN_MS)
         in_line = self._must_line_up(job, now)
         if not self.queue and not in_line and self.has_room(now, load):
             return True
@@ -173,7 +187,9 @@ class Destination:
     def has_room(self, now: int, load: Load) -> bool:
         """Say whether one more may start now."""
         under_way = len(self.sending)
-        if under_way >= self.concurrency or (self._limiter is not None and self._limiter.next_slot(now) > now):
+        if under_way >= self.concurrency or (self.share is not None and under_way >= self.share.room):
+            return False
+        if self._limiter is not None and not self._limiter.may_go(now):
             return False
         return not (load.crowded and under_way and self._answer_ms() >= _SLOW_MS)
 
@@ -196,6 +212,8 @@ class Destination:
         self.sending[job] = self._stopwatch()
         if self._limiter is not None:
             self._limiter.take(now)
+        if self.share is not None:
+            self.share.note_use(len(self.sending))
         if self.breaker is not None:
             job.probe = self.breaker.start()
 
@@ -223,6 +241,67 @@ class Destination:
         if closes:
             self._bookings.clear()
 
+    # Sharing with other gateways
+
+    def share_from_now_on(self) -> int:
+        """Use no more than what is under way until the store has given more; until when times are booked here.
+
+        Microseconds; 0 for what has no rate. All of it is this gateway's own as long as it is the only one.
+        """
+        booked_until = self._limiter.free_at if isinstance(self._limiter, RateLimiter) else 0
+        self.share = Share(slots=len(self.sending))
+        if self.endpoint is not None:
+            self._limiter = self._limiter_of(self.endpoint)
+        return booked_until
+
+    def have_alone(self, *, free_at: int) -> None:
+        """Take all of it for this gateway's own; no times of its rate before ``free_at``, microseconds."""
+        self.share = None
+        if self.endpoint is not None:
+            self._limiter = self._limiter_of(self.endpoint, free_at=free_at)
+
+    def lacks_share(self, now: int) -> bool:
+        """Say whether something waits here for want of slots or times that others have or nobody does."""
+        if self.share is None or not self.queue:
+            return False
+        if len(self.sending) >= self.share.room:
+            return len(self.sending) < self._most
+        return isinstance(self._limiter, BookedTimes) and self._limiter.are_used_up(now)
+
+    @property
+    def holds_too_much(self) -> bool:
+        """Say whether some slots are only held for what is under way, and others wait for them."""
+        return self.share is not None and self.share.slots > self.share.room
+
+    @property
+    def _most(self) -> int:
+        """How many may be under way at all gateways together: while it fails, the one that probes."""
+        closed = self.breaker is None or self.breaker.state is BreakerState.CLOSED
+        return self.concurrency if closed else 1
+
+    def look(self) -> None:
+        """Go by what was used lately; to be called about once a second."""
+        if self.share is not None:
+            self.share.look(len(self.sending) + len(self.queue))
+
+    def ask(self, org_id: int, name: str, *, booked_until: int = 0) -> Ask:
+        """Say what could be used, and give up what is not needed."""
+        share = self.share or Share()
+        share.note_use(len(self.sending) + len(self.queue))
+        ask = share.ask(org_id, name, limit=self._most, under_way=len(self.sending))
+        if not isinstance(self._limiter, BookedTimes):
+            return ask
+        times = max(0, len(self.queue) + self._limiter.used - len(self._limiter)) if self.queue else 0
+        self._limiter.used = 0
+        return ask._replace(interval=self._limiter.interval, times=times, booked_until=booked_until)
+
+    def take(self, part: Part) -> None:
+        """Take what the store gave."""
+        if self.share is not None:
+            self.share.take(part)
+            if isinstance(self._limiter, BookedTimes):
+                self._limiter.add(part.first_at, part.times)
+
     def _hold(self, kind: Kind, reason: str, now: int, *, earliest: int) -> Hold:
         earliest = max(earliest, now + _SHORTEST_HOLD_MS) if kind in ("rate", "busy") else earliest
         return Hold(kind=kind, reason=reason, due_at=self._bookings.book(earliest=earliest, interval=self._interval()))
@@ -240,7 +319,8 @@ class Destination:
 
     def _interval(self) -> int:
         """Return how far apart sends can be, microseconds: the rate's word, or the endpoint's own pace."""
-        own = int(self._answer_ms() * 1000 / self.concurrency)
+        at_once = self.concurrency if self.share is None else max(1, self.share.room)
+        own = int(self._answer_ms() * 1000 / at_once)
         return own if self._limiter is None else max(own, self._limiter.interval)
 
     def _answer_ms(self) -> float:

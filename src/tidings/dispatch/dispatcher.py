@@ -21,8 +21,10 @@ from tidings.dispatch.retry import SCHEDULES, RetryPolicy, policy_for
 from tidings.dispatch.sending import Obstacle, Sender, Sent, has_expired
 from tidings.dispatch.settings import DispatchSettings
 from tidings.dispatch.settling import Ending, Settler
+from tidings.dispatch.sharing import Alone, AmongOthers, Sharing
 from tidings.dispatch.verdict import Timing, settle_held, settle_outcome, settle_untried
 from tidings.errors import StoreUnavailable, TidingsError
+from tidings.fleet import Membership
 from tidings.links import MakeLinks, no_links
 from tidings.model import Cause, Channel, Deferred, Postponed
 from tidings.rulebook import Rulebooks, Unreachable
@@ -42,6 +44,9 @@ _PAUSE_SECONDS: Final = 0.5
 """The pause before asking a store again that could not serve."""
 _LINGER_SECONDS: Final = 0.02
 """How long to wait for room for a whole batch before a smaller one is taken."""
+_STOPPED: Final = "given back at a stop"
+_UNSURE_SECONDS: Final = 0.05
+"""The pause before looking again whether this gateway may send, while the others must first have seen it."""
 _LONGEST_TICK: Final = 1.0
 """Seconds between looks at leases and queues."""
 
@@ -67,6 +72,7 @@ class Dispatcher:
         on_disabled: OnDisabled | None = None,
         traces: "DeliveryTraces | None" = None,
         links: MakeLinks = no_links,
+        membership: Membership | None = None,
     ) -> None:
         self._traces = traces
         self._store = store
@@ -84,6 +90,9 @@ class Dispatcher:
         self._reporter = Reporter(metrics)
         self._in_hand = InHand(store, clock=clock, lease=self._lease_ms)
         self._settler = Settler(store, done=self._settled, metrics=metrics)
+        self._sharing: Sharing = Alone()
+        if membership is not None:
+            self._sharing = AmongOthers(membership, self.endpoints, clock=clock, pump=self._pump)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[Destination, asyncio.TimerHandle] = {}
         self._stalled: dict[Destination, None] = {}
@@ -106,6 +115,7 @@ class Dispatcher:
             async with (
                 _background(self._settler.run(), name="dispatch settle"),
                 _background(self._keep_house(), name="dispatch leases"),
+                _background(self._sharing.run(), name="dispatch sharing"),
             ):
                 try:
                     await self._restore(stopping)
@@ -141,6 +151,9 @@ class Dispatcher:
     async def _turn(self, stopping: asyncio.Task[bool]) -> None:
         """Take what is due and there is room for; sleep when that was all."""
         self._looked_at = time.monotonic()
+        if not self._sharing.may_send:
+            await asyncio.wait({stopping}, timeout=_UNSURE_SECONDS)
+            return
         limit = await self._find_room()
         if not limit or stopping.done():
             return
@@ -233,7 +246,7 @@ class Dispatcher:
 
     @property
     def _is_full(self) -> bool:
-        return len(self._tasks) >= self._settings.concurrency
+        return len(self._tasks) >= self._settings.concurrency or not self._sharing.may_send
 
     def _start(self, job: Job, now: int) -> None:
         job.destination.start(job, now)
@@ -325,7 +338,9 @@ class Dispatcher:
     def _arrange(self, destination: Destination, now: int) -> None:
         """See to it that a destination's queue moves on."""
         slot = destination.next_slot(now)
-        if slot > now:
+        if destination.lacks_share(now):
+            self._sharing.ask(destination)
+        elif slot > now:
             if destination not in self._timers:
                 later = asyncio.get_running_loop().call_later((slot - now) / 1000, self._on_timer, destination)
                 self._timers[destination] = later
@@ -379,6 +394,8 @@ class Dispatcher:
 
     def _shed(self) -> None:
         now = self._clock()
+        if not self._sharing.may_send:
+            self._release_queues("given back: the other gateways may take this one for gone")
         for destination in (*self.endpoints.destinations(), self._relay):
             while self._load.scarce and (job := destination.surplus(now)) is not None:
                 self._hold(job, destination.hold_surplus(now), now)
@@ -391,9 +408,7 @@ class Dispatcher:
         self._stopping = True
         for timer in self._timers.values():
             timer.cancel()
-        for destination in (*self.endpoints.destinations(), self._relay):
-            while destination.queue:
-                self._release(destination.queue.popleft())
+        self._release_queues(_STOPPED)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=self._settings.drain)
             for task in late:
@@ -404,12 +419,15 @@ class Dispatcher:
                 await self._settler.flushed()
                 await self.endpoints.save(self._clock(), leaving=True)
 
-    def _release(self, job: Job) -> None:
-        self._settle(job, self._given_back(job.leased))
+    def _release_queues(self, reason: str) -> None:
+        for destination in (*self.endpoints.destinations(), self._relay):
+            while destination.queue:
+                job = destination.queue.popleft()
+                self._settle(job, self._given_back(job.leased, reason))
 
-    def _given_back(self, leased: Leased) -> Settlement:
+    def _given_back(self, leased: Leased, reason: str = _STOPPED) -> Settlement:
         now = self._clock()
-        return settle_untried(leased, Cause.RELEASED, "given back at a stop", now=now, due_at=now)
+        return settle_untried(leased, Cause.RELEASED, reason, now=now, due_at=now)
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,7 @@ from tidings.dispatch.standing import Standing
 from tidings.errors import TidingsError
 from tidings.model import Accepted, Attempted, Delivery, Endpoint, Gone
 from tidings.rulebook import Rulebook
-from tidings.store import EndpointState, Store
+from tidings.store import Ask, EndpointState, Store
 from tidings.telemetry import Metrics, events, get_logger
 
 log = get_logger()
@@ -45,8 +45,13 @@ class Endpoints:
         self._rulebook: Rulebook | None = None
         self._destinations: dict[Key, Destination] = {}
         self._health: dict[Key, EndpointHealth] = {}
+        self._keys: dict[Destination, Key] = {}
         self._shown: dict[Key, BreakerState] = {}
         self._restored = False
+        self._booked: Mapping[Key, int] = {}
+        """Until when times of rates were booked when this gateway became the only one, microseconds."""
+        self.shared = False
+        """Whether other gateways send too."""
         self._saves = 0
         self.weights: Mapping[int, int] = MappingProxyType({})
         """Shares of brands that have another one than 1."""
@@ -182,10 +187,44 @@ class Endpoints:
             breaker=CircuitBreaker(self._settings.breaker),
             health=health,
         )
+        self._keys[made] = key
         endpoint = _find(self._rulebook, key)
         if endpoint is not None:
             self._configure(key, endpoint)
+        if self.shared:
+            made.share_from_now_on()
+        else:
+            made.have_alone(free_at=self._booked.get(key, 0))
         return made
+
+    # Sharing with other gateways
+
+    def key_of(self, destination: Destination) -> Key:
+        """Return the organisation and name of an endpoint."""
+        return self._keys[destination]
+
+    def in_use(self) -> list[Destination]:
+        """Return the endpoints of which something is held, or waits for it."""
+        return [each for each in self._destinations.values() if not each.idle or (each.share and each.share.slots)]
+
+    def share(self) -> tuple[Ask, ...]:
+        """Use no more than what is under way until the store has given more; what is held, for the store."""
+        self.shared = True
+        told = [(key, each, each.share_from_now_on()) for key, each in self._destinations.items()]
+        return tuple(each.ask(*key, booked_until=until) for key, each, until in told if until or each.sending)
+
+    def close_shares(self) -> None:
+        """Use nothing of what was held: others may have it by now."""
+        for each in self._destinations.values():
+            if each.share is not None:
+                each.share.close()
+
+    def have_alone(self, booked: Mapping[Key, int]) -> None:
+        """Take all of every endpoint; times of rates that are booked, until when given in microseconds, stay so."""
+        self.shared = False
+        self._booked = booked
+        for key, each in self._destinations.items():
+            each.have_alone(free_at=booked.get(key, 0))
 
     def _configure(self, key: Key, endpoint: Endpoint) -> None:
         health = self._health[key]
@@ -198,7 +237,7 @@ class Endpoints:
         """Forget an endpoint that the rulebook no longer has, once nothing is under way; the store remembers."""
         destination = self._destinations.get(key)
         if destination is not None and destination.idle:
-            del self._destinations[key]
+            del self._keys[self._destinations.pop(key)]
             if self._health[key].disabled_at is None:
                 del self._health[key]
         if self._shown.pop(key, None) is not None:

@@ -18,22 +18,28 @@ class RateLimiter:
     A generic cell rate algorithm without a burst; it remembers one number.
     """
 
-    __slots__ = ("_free_at", "interval")
+    __slots__ = ("free_at", "interval")
 
-    def __init__(self, rate: Rate) -> None:
+    def __init__(self, rate: Rate, *, free_at: int = 0) -> None:
+        """Give no times before ``free_at``, microseconds."""
         self.interval = max(1, -int(-rate.seconds * 1_000_000 // rate.count))
         """Microseconds from one send to the next, rounded up."""
-        self._free_at = 0
+        self.free_at = free_at
+        """When the next one may go, microseconds."""
+
+    def may_go(self, now: int) -> bool:
+        """Say whether one may go now."""
+        return self.next_slot(now) <= now
 
     def next_slot(self, now: int) -> int:
         """Return the earliest time from ``now`` on at which one may go."""
         # No slot is farther away than one interval, unless the clock was put back.
-        self._free_at = min(self._free_at, (now + 1) * _MICROSECONDS + self.interval)
-        return max(now, self._free_at // _MICROSECONDS)
+        self.free_at = min(self.free_at, (now + 1) * _MICROSECONDS + self.interval)
+        return max(now, self.free_at // _MICROSECONDS)
 
     def take(self, at: int) -> None:
         """Count one that goes at a time that ``next_slot`` allows."""
-        self._free_at = max(self._free_at, at * _MICROSECONDS) + self.interval
+        self.free_at = max(self.free_at, at * _MICROSECONDS) + self.interval
 
 
 class Bookings:

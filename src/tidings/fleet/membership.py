@@ -46,6 +46,11 @@ class Fellows:
         return max(1, sum(each.role != "dispatch" for each in (self.own, *self.others)))
 
     @property
+    def have_senders(self) -> bool:
+        """Whether another one sends, or has what it sent with."""
+        return any(each.dispatches for each in (*self.others, *self.silent))
+
+    @property
     def may_begin(self) -> bool:
         """Whether no other one takes limits for its own: whoever does has yet to see this one."""
         return not self.own.sharing or all(each.sharing for each in (*self.others, *self.silent) if each.dispatches)

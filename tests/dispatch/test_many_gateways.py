@@ -1,0 +1,92 @@
+"""Three gateways that send from one store keep to limits together, whoever comes, goes or dies meanwhile."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from channels_kit import SECRET
+from dispatch_kit import all_in, rulebook, until
+from gateways_kit import KINDS, Gateways, open_gateways
+from sink_kit import HttpSink, Reply, http_sink
+from tidings.model import State
+
+
+@pytest.fixture(params=KINDS)
+async def gateways(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Gateways]:
+    async with open_gateways(request.param, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[HttpSink]:
+    async with http_sink(SECRET) as server:
+        yield server
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4])
+async def test_together_they_keep_to_a_concurrency_while_they_come_and_go(
+    gateways: Gateways, sink: HttpSink, limit: int
+) -> None:
+    sink.default = Reply(delay=0.02)
+    rules = rulebook(f"name: crm, url: '{sink.url}', concurrency: {limit}")
+    first = await gateways.open(rules, batch=8)
+    names = await first.desk.publish(60)
+    second, third = await gateways.open(rules, batch=8), await gateways.open(rules, batch=8)
+    await until(lambda: all(each.dispatcher.endpoints.shared for each in (first, second, third)))
+    names += await second.desk.publish(60, start=60)
+    await until(lambda: len(sink.received) >= 60)
+    await third.stop()
+    names += await first.desk.publish(30, start=120)
+    await all_in(second.desk, State.DELIVERED, names)
+    assert sink.most_at_once == limit
+    assert len(sink.received) == len(names)
+
+
+async def test_together_they_keep_to_a_rate(gateways: Gateways, sink: HttpSink) -> None:
+    rules = rulebook(f"name: crm, url: '{sink.url}', rate: 20/s", f"name: slow, url: '{sink.url}', rate: 1/h")
+    first = await gateways.open(rules, batch=4)
+    names = await first.desk.publish(12)
+    all_three = [first, await gateways.open(rules, batch=4), await gateways.open(rules, batch=4)]
+    names += await first.desk.publish(38, start=12)
+    crm = [name for name in names if (await first.desk.delivery(name))[0].recipient.name == "crm"]
+    await until(lambda: len(sink.received) > 20)
+    await all_three[0].stop()
+    await all_in(all_three[1].desk, State.DELIVERED, crm)
+
+    found = [await all_three[1].desk.delivery(name) for name in names]
+    sent = sorted(tries[0].started_at for delivery, tries in found if delivery.recipient.name == "crm")
+    assert all(later - earlier >= 1_000 for earlier, later in zip(sent, sent[20:], strict=False))
+    assert sum(bool(tries) for delivery, tries in found if delivery.recipient.name == "slow") == 1
+    assert all(
+        each.desk.value("tidings_delivery_attempts_total", channel="webhook", outcome="accepted") for each in all_three
+    )
+
+
+async def test_one_that_falls_silent_sends_no_more_and_the_others_go_on_with_what_it_held(
+    gateways: Gateways, sink: HttpSink
+) -> None:
+    rules = rulebook(f"name: crm, url: '{sink.url}', concurrency: 1")
+    first = await gateways.open(rules, batch=4, lease=2)
+    names = await first.desk.publish(5)
+    await all_in(first.desk, State.DELIVERED, names)
+    second = await gateways.open(rules, batch=4, lease=2)
+    await until(lambda: second.membership.fellows.may_begin)
+    sink.default = Reply(delay=0.02)
+    names += await first.desk.publish(80, start=5)
+    await until(lambda: len(sink.received) >= 20)
+    await first.fall_silent()
+    await until(lambda: not first.membership.is_sure)
+    (destination,) = first.dispatcher.endpoints.destinations()
+    await until(lambda: not destination.sending)
+
+    async def delivered_by_the_other() -> bool:
+        assert not destination.sending
+        return (await second.desk.states())[State.DELIVERED] == len(names)
+
+    await until(delivered_by_the_other)
+    assert sink.most_at_once == 1
+    await first.membership.beat()
+    assert first.membership.times_dropped == 1
+    more = await second.desk.publish(2, start=100)
+    await all_in(second.desk, State.DELIVERED, more)
