@@ -1,12 +1,13 @@
 """Three gateways that send from one store keep to limits together, whoever comes, goes or dies meanwhile."""
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from channels_kit import SECRET
-from dispatch_kit import all_in, rulebook, until
+from dispatch_kit import all_in, quick, rulebook, until
 from gateways_kit import KINDS, Gateways, open_gateways
 from sink_kit import HttpSink, Reply, http_sink
 from tidings.model import State
@@ -90,3 +91,55 @@ async def test_one_that_falls_silent_sends_no_more_and_the_others_go_on_with_wha
     assert first.membership.times_dropped == 1
     more = await second.desk.publish(2, start=100)
     await all_in(second.desk, State.DELIVERED, more)
+
+
+async def test_what_one_finds_out_of_an_endpoint_the_others_know_and_one_probes_at_a_time(
+    gateways: Gateways, sink: HttpSink
+) -> None:
+    sink.default = Reply(status=503, delay=0.01)
+    rules = rulebook(f"name: crm, url: '{sink.url}', concurrency: 6")
+    settings = {"batch": 4, "breaker": {"minimum": 3, "open": 0.8, "longest": 0.8}}
+    all_three = [await gateways.open(rules, schedules=quick(*[50] * 90), **settings) for _ in range(3)]
+    names = await all_three[0].desk.publish(40)
+
+    def states() -> list[float]:
+        return [each.desk.value("tidings_endpoint_breaker", org="50750", endpoint="crm") for each in all_three]
+
+    await until(lambda: all(states()) and not sink.at_once)
+    tripped = len(sink.received)
+    sink.most_at_once = sink.at_once
+    await until(lambda: len(sink.received) >= tripped + 4)
+    assert sink.most_at_once <= max(1, sink.at_once)
+    probes = sink.times[tripped:]
+    assert all(later - earlier > 0.7 for earlier, later in pairwise(probes))
+    sink.default = Reply()
+    await until(lambda: not any(states()))
+    await all_in(all_three[1].desk, State.DELIVERED, names)
+
+    sink.script(Reply(status=429, headers={"retry-after": "2"}))
+    names = await all_three[0].desk.publish(1, start=100)
+    await until(lambda: any(each.reply.status == 429 for each in sink.received))
+
+    async def all_know() -> bool:
+        stands = [each.dispatcher.endpoints.destinations()[0].pause(each.desk.clock()) for each in all_three]
+        return all(stand is not None and stand.kind == "asked" for stand in stands)
+
+    await until(all_know)
+
+
+async def test_an_endpoint_that_is_gone_is_disabled_by_one_of_them(gateways: Gateways, sink: HttpSink) -> None:
+    sink.default = Reply(status=410, delay=0.05)
+    rules = rulebook(f"name: crm, url: '{sink.url}', concurrency: 9")
+    all_three = [await gateways.open(rules, batch=3) for _ in range(3)]
+    await until(lambda: all(each.membership.fellows.may_begin for each in all_three))
+    await all_three[0].desk.publish(9)
+
+    async def all_ended() -> bool:
+        return not set(await all_three[0].desk.states()) - {State.DEAD, State.SUPPRESSED}
+
+    await until(all_ended)
+    assert [one for each in all_three for one in each.desk.disabled] == [("crm", "it answered 410 Gone")]
+    for each in all_three:
+        await each.dispatcher.endpoints.follow()
+    later = await all_three[0].desk.publish(3, start=20)
+    await all_in(all_three[0].desk, State.SUPPRESSED, later)

@@ -281,6 +281,16 @@ async def test_an_endpoints_state_is_remembered_until_it_is_in_order(store: Stor
         await store.save_endpoint_state(state)
     assert await store.endpoint_states() == [disabled, failing, other]
 
+    again = replace(disabled, disabled_at=T0 + 10)
+    assert not await store.save_endpoint_state(again), "the first who disables it has disabled it"
+    assert not await store.save_endpoint_state(replace(disabled, disabled_at=None))
+    assert await store.save_endpoint_state(disabled)
+    assert await store.endpoint_states() == [disabled, failing, other]
+    moved = replace(again, url_digest="cd34")
+    assert await store.save_endpoint_state(moved), "this is another one"
+    await store.save_endpoint_state(EndpointState(org_id=1, name="bi"))
+    assert await store.save_endpoint_state(disabled)
+
     await store.save_endpoint_state(EndpointState(org_id=1, name="crm"))
     await store.save_endpoint_state(EndpointState(org_id=3, name="never seen"))
 

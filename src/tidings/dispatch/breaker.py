@@ -27,7 +27,7 @@ class BreakerState(IntEnum):
 class CircuitBreaker:
     """Says whether an endpoint may be tried, from what came of earlier attempts."""
 
-    __slots__ = ("_buckets", "_pause", "_probe_at", "_run", "_settings", "_width", "state")
+    __slots__ = ("_buckets", "_run", "_settings", "_width", "pause", "probe_at", "state")
 
     def __init__(self, settings: BreakerSettings) -> None:
         self._settings = settings
@@ -36,9 +36,24 @@ class CircuitBreaker:
         """Number of the stretch of time, successes and failures in it."""
         self._run = 0
         """Failures since the last success."""
-        self._pause = int(settings.open * 1000)
-        self._probe_at = 0
+        self.pause = int(settings.open * 1000)
+        self.probe_at = 0
         self.state = BreakerState.CLOSED
+
+    def follow(self, state: BreakerState, *, probe_at: int, pause: int, now: int) -> None:
+        """Take over what another gateway has found out; while that one probes, others wait."""
+        if state is BreakerState.CLOSED:
+            if self.state is not BreakerState.CLOSED:
+                self._run = 0
+                self._reset()
+            return
+        self.state = BreakerState.OPEN
+        self.pause = pause
+        self.probe_at = probe_at if state is BreakerState.OPEN else now + self._probe_wait
+
+    @property
+    def _probe_wait(self) -> int:
+        return min(_PROBE_WAIT_MS, int(self._settings.open * 1000))
 
     def wait_until(self, now: int) -> int | None:
         """Return when to ask again, or None when a delivery may go now."""
@@ -46,8 +61,8 @@ class CircuitBreaker:
             return None
         if self.state is BreakerState.OPEN:
             # Never longer than the longest pause, even if the clock is put back.
-            return self._probe_at if now < self._probe_at <= now + int(self._settings.longest * 1000) else None
-        return now + min(_PROBE_WAIT_MS, int(self._settings.open * 1000))
+            return self.probe_at if now < self.probe_at <= now + int(self._settings.longest * 1000) else None
+        return now + self._probe_wait
 
     def start(self) -> bool:
         """Count one that goes; say whether it is the probe."""
@@ -75,16 +90,16 @@ class CircuitBreaker:
             if self._run >= self._settings.minimum or self._too_many(now):
                 self._open(now)
         elif probe:
-            self._pause = min(2 * self._pause, int(self._settings.longest * 1000))
+            self.pause = min(2 * self.pause, int(self._settings.longest * 1000))
             self._open(now)
 
     def _open(self, now: int) -> None:
         self.state = BreakerState.OPEN
-        self._probe_at = now + self._pause
+        self.probe_at = now + self.pause
 
     def _reset(self) -> None:
         self.state = BreakerState.CLOSED
-        self._pause = int(self._settings.open * 1000)
+        self.pause = int(self._settings.open * 1000)
         for bucket in self._buckets:
             bucket[:] = -1, 0, 0
 

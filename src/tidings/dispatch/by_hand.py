@@ -65,6 +65,7 @@ class EndpointsByHand:
         endpoint = self._find(org_id, name)
         self._endpoints.enable(org_id, name)
         await self._endpoints.save(self._clock())
+        await self._endpoints.lift_pause(org_id, name)
         recipient = Recipient(kind=RecipientKind.ENDPOINT, name=name)
         hastened = await self._store.hasten(org_id, recipient, now=self._clock())
         log.info(events.ENDPOINT_ENABLED, org_id=org_id, endpoint=name, hastened=hastened)
@@ -74,6 +75,7 @@ class EndpointsByHand:
         await self._endpoints.restore()
         await self._endpoints.follow()
         self._endpoints.use(self._rulebooks.current)
+        await self._endpoints.tell_and_hear(self._clock())
 
     def _find(self, org_id: int, name: str) -> Endpoint:
         brand = self._rulebooks.current.rules.brands.get(org_id)

@@ -17,7 +17,7 @@ from tidings.dispatch.limits import Bookings, Pace, RateLimiter
 from tidings.dispatch.share import BookedTimes, Share
 from tidings.dispatch.standing import Kind, Pause
 from tidings.model import Attempted, Deferred, Endpoint
-from tidings.store import Ask, Leased, Part
+from tidings.store import Ask, EndpointPause, Leased, Part
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
     from tidings.dispatch.tracing import DeliveryTrace
@@ -234,6 +234,8 @@ class Destination:
                 asked = now + min(outcome.retry_after_ms, _LONGEST_ASK_MS)
                 self._paused_until = min(max(self._paused_until, asked), now + _LONGEST_ASK_MS)
             breaker.failed(now, probe=job.probe)
+            if self.share is not None and breaker.state is not BreakerState.CLOSED:
+                self.share.close()
             return
         # A refusal is an answer too: somebody is there.
         closes = breaker.state is not BreakerState.CLOSED
@@ -274,10 +276,41 @@ class Destination:
         return self.share is not None and self.share.slots > self.share.room
 
     @property
+    def fails(self) -> bool:
+        """Say whether it is left alone, or probed."""
+        return self.breaker is not None and self.breaker.state is not BreakerState.CLOSED
+
+    @property
     def _most(self) -> int:
         """How many may be under way at all gateways together: while it fails, the one that probes."""
-        closed = self.breaker is None or self.breaker.state is BreakerState.CLOSED
-        return self.concurrency if closed else 1
+        return 1 if self.fails else self.concurrency
+
+    def pause_for_all(self, org_id: int, name: str, now: int) -> EndpointPause:
+        """Say what keeps every gateway from it, by what is known here."""
+        asked_until = self._paused_until if now < self._paused_until <= now + _LONGEST_ASK_MS else 0
+        if self.breaker is None or self.breaker.state is BreakerState.CLOSED:
+            return EndpointPause(org_id=org_id, name=name, asked_until=asked_until)
+        return EndpointPause(
+            org_id=org_id,
+            name=name,
+            breaker=int(self.breaker.state),
+            probe_at=self.breaker.probe_at,
+            pause_ms=self.breaker.pause,
+            asked_until=asked_until,
+        )
+
+    def follow(self, pause: EndpointPause, now: int) -> None:
+        """Take over what another gateway has found out."""
+        self._paused_until = pause.asked_until
+        if self.breaker is None:
+            return
+        failed = self.breaker.state is not BreakerState.CLOSED
+        state = BreakerState(pause.breaker)
+        self.breaker.follow(state, probe_at=pause.probe_at, pause=pause.pause_ms, now=now)
+        if state is not BreakerState.CLOSED and self.share is not None:
+            self.share.close()
+        if failed and state is BreakerState.CLOSED:
+            self._bookings.clear()
 
     def look(self) -> None:
         """Go by what was used lately; to be called about once a second."""

@@ -7,6 +7,7 @@ from typing import Final
 from tidings.dispatch.breaker import BreakerState, CircuitBreaker
 from tidings.dispatch.destination import Destination
 from tidings.dispatch.health import WORTH_KEEPING_MS, Ended, EndpointHealth
+from tidings.dispatch.pauses import Pauses
 from tidings.dispatch.settings import DispatchSettings
 from tidings.dispatch.standing import Standing
 from tidings.errors import TidingsError
@@ -47,12 +48,17 @@ class Endpoints:
         self._health: dict[Key, EndpointHealth] = {}
         self._keys: dict[Destination, Key] = {}
         self._shown: dict[Key, BreakerState] = {}
+        self._to_announce: dict[Key, tuple[Endpoint, str]] = {}
+        """Endpoints that were disabled here, and why, until the store knows it."""
         self._restored = False
         self._booked: Mapping[Key, int] = {}
         """Until when times of rates were booked when this gateway became the only one, microseconds."""
         self.shared = False
         """Whether other gateways send too."""
         self._saves = 0
+        self._pauses = Pauses(store.fleet, known=self._destinations.items, find=self._find_or_add)
+        self.on_news: Callable[[], None] | None = None
+        """Is told when there is something that other gateways should know soon; None while there are none."""
         self.weights: Mapping[int, int] = MappingProxyType({})
         """Shares of brands that have another one than 1."""
 
@@ -76,6 +82,17 @@ class Endpoints:
             if health.follow(state) and key in self._destinations:
                 self._destinations[key].forgive()
                 self._show_breaker(key)
+
+    async def tell_and_hear(self, now: int) -> None:
+        """Let other gateways know what keeps deliveries from endpoints, and hear it of them; raise StoreUnavailable."""
+        await self._pauses.tell(now)
+        for key in await self._pauses.hear(now):
+            self._show_breaker(key)
+
+    def _find_or_add(self, key: Key) -> Destination | None:
+        if key in self._destinations:
+            return self._destinations[key]
+        return None if _find(self._rulebook, key) is None else self._add(key)
 
     def use(self, rulebook: Rulebook) -> None:
         """Take limits and urls from this rulebook from now on."""
@@ -112,6 +129,10 @@ class Endpoints:
             pause=None if destination is None else destination.pause(now),
         )
 
+    async def lift_pause(self, org_id: int, name: str) -> None:
+        """Let other gateways use an endpoint at once as well; raise StoreUnavailable."""
+        await self._pauses.lift((org_id, name))
+
     def enable(self, org_id: int, name: str) -> None:
         """Put an endpoint back into use, whatever kept deliveries from it. ``save`` makes it last."""
         key = (org_id, name)
@@ -124,7 +145,8 @@ class Endpoints:
     async def record(self, endpoint: Endpoint, outcome: Attempted, *, now: int) -> None:
         """Follow how an endpoint does, and disable it when it is gone or has failed for too long."""
         key = (endpoint.org_id, endpoint.name)
-        self._show_breaker(key)
+        if (self._show_breaker(key) or not isinstance(outcome, Accepted)) and self.on_news is not None:
+            self.on_news()
         health = self._health.get(key)
         if isinstance(outcome, Accepted):
             if health is not None and health.failing_since is not None:
@@ -158,25 +180,36 @@ class Endpoints:
             return True
         self._saves += 1
         try:
-            await self._store.save_endpoint_state(state)
+            stands = await self._store.save_endpoint_state(state)
         except TidingsError as error:
             log.warning(events.STORE_UNAVAILABLE, error=str(error))
             return False
-        health.kept(state)
+        if stands:
+            health.kept(state)
+            await self._announce(health)
+        else:  # another gateway has disabled it, and said so; why is read with the next look
+            self._to_announce.pop((state.org_id, state.name), None)
         return True
+
+    async def _announce(self, health: EndpointHealth) -> None:
+        """Say that an endpoint is disabled now that the store knows it by this gateway's word, and by no other's."""
+        if health.disabled_at is None:
+            return
+        told = self._to_announce.pop((health.org_id, health.name), None)
+        if told is None or self._on_disabled is None:
+            return
+        try:
+            await self._on_disabled(*told)
+        except Exception:
+            log.exception(events.ENDPOINT_DISABLED, org_id=health.org_id, endpoint=health.name, why="untold")
 
     async def _disable(self, endpoint: Endpoint, why: Ended, reason: str, now: int) -> None:
         health = self._health[endpoint.org_id, endpoint.name]
         health.disable(now, reason, url=endpoint.url)
         self._metrics.endpoints_disabled.labels(why).inc()
         log.error(events.ENDPOINT_DISABLED, org_id=endpoint.org_id, endpoint=endpoint.name, why=why)
+        self._to_announce[endpoint.org_id, endpoint.name] = (endpoint, reason)
         await self._keep(health, now)
-        if self._on_disabled is None:
-            return
-        try:
-            await self._on_disabled(endpoint, reason)
-        except Exception:
-            log.exception(events.ENDPOINT_DISABLED, org_id=endpoint.org_id, endpoint=endpoint.name, why=why)
 
     def _add(self, key: Key) -> Destination:
         health = self._health.setdefault(key, EndpointHealth(*key))
@@ -243,14 +276,17 @@ class Endpoints:
         if self._shown.pop(key, None) is not None:
             self._metrics.endpoint_breaker.remove(str(key[0]), key[1])
 
-    def _show_breaker(self, key: Key) -> None:
+    def _show_breaker(self, key: Key) -> bool:
+        """Say whether it has moved."""
         destination = self._destinations.get(key)
         if destination is None or destination.breaker is None or destination.endpoint is None:
-            return
+            return False
         state = destination.breaker.state
-        if self._shown.get(key, BreakerState.CLOSED) is not state:
-            self._shown[key] = state
-            self._metrics.endpoint_breaker.labels(str(key[0]), key[1]).set(int(state))
+        if self._shown.get(key, BreakerState.CLOSED) is state:
+            return False
+        self._shown[key] = state
+        self._metrics.endpoint_breaker.labels(str(key[0]), key[1]).set(int(state))
+        return True
 
 
 def _farewell(outcome: Gone) -> str:

@@ -16,10 +16,10 @@ _FEWEST_FAILURES: Final = 3
 class EndpointHealth:
     """Follows one endpoint; ``stale`` says that the store remembers something else."""
 
-    __slots__ = ("_failures", "_org_id", "_stored", "_url_digest", "disabled_at", "failing_since", "name", "reason")
+    __slots__ = ("_failures", "_stored", "_url_digest", "disabled_at", "failing_since", "name", "org_id", "reason")
 
     def __init__(self, org_id: int, name: str, stored: EndpointState | None = None) -> None:
-        self._org_id = org_id
+        self.org_id = org_id
         self.name = name
         self._failures = 0
         self._stored = stored
@@ -69,28 +69,36 @@ class EndpointHealth:
         lasting = self.failing_since is not None and now - self.failing_since >= at_least
         known = self._stored is not None and self._stored.failing_since == self.failing_since
         wanted = EndpointState(
-            org_id=self._org_id,
+            org_id=self.org_id,
             name=self.name,
             failing_since=self.failing_since if lasting or known or self.disabled_at is not None else None,
             disabled_at=self.disabled_at,
             reason=self.reason,
             url_digest=self._url_digest,
         )
-        remembered = self._stored or EndpointState(org_id=self._org_id, name=self.name)
+        remembered = self._stored or EndpointState(org_id=self.org_id, name=self.name)
         return None if wanted == remembered else wanted
 
     def follow(self, state: EndpointState) -> bool:
         """Take over what another process has made of the endpoint; say whether that put it back into use."""
-        if state == (self._stored or EndpointState(org_id=self._org_id, name=self.name)):
+        if state == (self._stored or EndpointState(org_id=self.org_id, name=self.name)):
             return False
         self._stored = state
         was = self.disabled_at
         if was == state.disabled_at:
+            self._follow_failures(state.failing_since)
             return False
         self.failing_since, self.disabled_at = state.failing_since, state.disabled_at
         self.reason, self._url_digest = state.reason, state.url_digest
         self._failures = 0
         return was is not None and state.disabled_at is None
+
+    def _follow_failures(self, since: int | None) -> None:
+        """A success anywhere ends the run of failures; one that began earlier elsewhere has lasted for longer."""
+        if since is None:
+            self.succeeded()
+        else:
+            self.failing_since = since if self.failing_since is None else min(since, self.failing_since)
 
     def kept(self, state: EndpointState) -> None:
         """Note that the store remembers this now."""

@@ -112,6 +112,7 @@ class AmongOthers:
             for each in waiting:
                 each.cancel()
         self._membership.changed.clear()
+        self._asked.clear()
 
     async def _step(self) -> None:
         fellows = self._membership.fellows
@@ -124,6 +125,10 @@ class AmongOthers:
                 await self._share()
         elif not fellows.own.sharing and not fellows.have_senders:
             await self._have_alone()
+        in_company = bool(fellows.others or fellows.silent)
+        self._endpoints.on_news = self._asked.set if in_company else None
+        if in_company:
+            await self._endpoints.tell_and_hear(self._clock())
         if self._endpoints.shared:
             await self._round()
 
@@ -166,7 +171,6 @@ class AmongOthers:
         """Ask for what is lacking and give back what is not needed."""
         if not self._membership.fellows.own.sharing:
             await self._tell()
-        self._asked.clear()
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = now
@@ -186,6 +190,8 @@ class AmongOthers:
         if parts is None:  # dropped: nothing here is ours any more, as the next beat will say
             self._membership.beat_soon()
             return
+        if any(each.fails for each in destinations):  # whoever had the slot before may have found out more
+            await self._endpoints.tell_and_hear(self._clock())
         for destination, part in zip(destinations, parts, strict=True):
             destination.take(part)
             if destination.holds_too_much:

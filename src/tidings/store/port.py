@@ -106,8 +106,11 @@ class Store(Protocol):
     async def endpoint_states(self) -> list[EndpointState]:
         """Return what is remembered of every endpoint that has failed or been disabled."""
 
-    async def save_endpoint_state(self, state: EndpointState) -> None:
-        """Remember an endpoint's state; one that is in order again is forgotten."""
+    async def save_endpoint_state(self, state: EndpointState) -> bool:
+        """Remember an endpoint's state; one that is in order again is forgotten.
+
+        False when it was disabled at another time already, at the same url: that word stands until it is forgotten.
+        """
 
     async def purge(self, retention: Retention, *, limit: int) -> int:
         """Delete up to ``limit`` rows that are past their time; how many. Zero: nothing is left to delete."""

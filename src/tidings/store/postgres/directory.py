@@ -18,12 +18,16 @@ async def save_revisions(connection: Connection, revisions: Sequence[Revision]) 
     return [None] * len(revisions)
 
 
-async def save_endpoint_states(connection: Connection, states: Sequence[EndpointState]) -> list[None]:
+async def save_endpoint_states(connection: Connection, states: Sequence[EndpointState]) -> list[bool]:
     """Remember endpoints' states, one after the other; forget those that are in order again."""
-    for each in states:
-        in_order = each.failing_since is None and each.disabled_at is None
-        await connection.change("forget_endpoint" if in_order else "remember_endpoint", asdict(each))
-    return [None] * len(states)
+    return [await _save_endpoint_state(connection, each) for each in states]
+
+
+async def _save_endpoint_state(connection: Connection, state: EndpointState) -> bool:
+    if state.failing_since is None and state.disabled_at is None:
+        await connection.change("forget_endpoint", asdict(state))
+        return True
+    return await connection.change("remember_endpoint", asdict(state)) > 0
 
 
 async def beat(connection: Connection, requests: Sequence[None]) -> list[None]:

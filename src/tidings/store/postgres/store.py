@@ -219,9 +219,9 @@ class PostgresStore:
         """See the port."""
         return await self._lanes.look_up.run(endpoint_states, None)
 
-    async def save_endpoint_state(self, state: EndpointState) -> None:
+    async def save_endpoint_state(self, state: EndpointState) -> bool:
         """See the port."""
-        await self._lanes.settle.run(save_endpoint_states, state)
+        return await self._lanes.settle.run(save_endpoint_states, state)
 
     async def purge(self, retention: Retention, *, limit: int) -> int:
         """See the port; attempts go with their delivery uncounted. Zero also while another process purges."""

@@ -1,8 +1,9 @@
 """Writing rulebook revisions and endpoints' states, and proving that writing works."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from tidings.store.sqlite.driver import SQL, Connection, insert_rows
+from tidings.store.sqlite.driver import SQL, Connection
 from tidings.store.values import (
     EndpointState,
     Revision,
@@ -17,16 +18,16 @@ def save_revisions(connection: Connection, revisions: Sequence[Revision]) -> lis
     return [None] * len(revisions)
 
 
-def save_endpoint_states(connection: Connection, states: Sequence[EndpointState]) -> list[None]:
+def save_endpoint_states(connection: Connection, states: Sequence[EndpointState]) -> list[bool]:
     """Remember endpoints' states, one after the other; forget those that are in order again."""
-    for each in states:
-        values = {"org_id": each.org_id, "name": each.name}
-        if each.failing_since is None and each.disabled_at is None:
-            connection.execute(SQL["forget_endpoint"], values)
-        else:
-            row = (each.org_id, each.name, each.failing_since, each.disabled_at, each.reason, each.url_digest)
-            insert_rows(connection, "remember_endpoint", [row])
-    return [None] * len(states)
+    return [_save_endpoint_state(connection, each) for each in states]
+
+
+def _save_endpoint_state(connection: Connection, state: EndpointState) -> bool:
+    if state.failing_since is None and state.disabled_at is None:
+        connection.execute(SQL["forget_endpoint"], {"org_id": state.org_id, "name": state.name})
+        return True
+    return connection.execute(SQL["remember_endpoint"], asdict(state)).rowcount > 0
 
 
 def beat(connection: Connection, requests: Sequence[None]) -> list[None]:

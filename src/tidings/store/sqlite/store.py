@@ -232,9 +232,9 @@ class SqliteStore:
         """See the port."""
         return await self._lanes.look_up.run(self._reader.endpoint_states, None)
 
-    async def save_endpoint_state(self, state: EndpointState) -> None:
+    async def save_endpoint_state(self, state: EndpointState) -> bool:
         """See the port."""
-        await self._lanes.write.run(save_endpoint_states, state)
+        return await self._lanes.write.run(save_endpoint_states, state)
 
     async def purge(self, retention: Retention, *, limit: int) -> int:
         """See the port; attempts go with their delivery uncounted."""

@@ -68,12 +68,14 @@ UPDATE ledger SET beats = beats + 1;
 SELECT org_id, name, failing_since, disabled_at, reason, url_digest FROM endpoint_state ORDER BY org_id, name;
 
 -- remember_endpoint
--- Note how an endpoint stands.
+-- Note how an endpoint stands; where two disable it, the first one's word stands, until it is forgotten.
 INSERT INTO endpoint_state (org_id, name, failing_since, disabled_at, reason, url_digest)
 VALUES (:org_id, :name, :failing_since, :disabled_at, :reason, :url_digest)
 ON CONFLICT (org_id, name) DO UPDATE SET
     failing_since = excluded.failing_since, disabled_at = excluded.disabled_at,
-    reason = excluded.reason, url_digest = excluded.url_digest;
+    reason = excluded.reason, url_digest = excluded.url_digest
+WHERE endpoint_state.disabled_at IS NULL OR endpoint_state.disabled_at = excluded.disabled_at
+    OR (excluded.disabled_at IS NOT NULL AND endpoint_state.url_digest <> excluded.url_digest);
 
 -- forget_endpoint
 -- Forget an endpoint that is in order again.
