@@ -4,6 +4,7 @@ import asyncio
 import json
 import stat
 import subprocess
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,6 +73,30 @@ def test_a_key_ends_and_can_be_taken_away() -> None:
     keys.replace({})
     with pytest.raises(Unauthenticated, match="not known"):
         keys.identify(MADE.token)
+
+
+def test_gateways_that_answer_callers_divide_a_rate_among_them() -> None:
+    clock, gateways = Clock(), [1]
+    key = replace(KEY, rate=Rate(count=6, seconds=1))
+    keys = Keyring({key.id: key}, clock=clock, gateways=lambda: gateways[0])
+
+    def let_through(calls: int) -> int:
+        through = 0
+        for _ in range(calls):
+            with suppress(Overloaded):
+                keys.identify(MADE.token)
+                through += 1
+        return through
+
+    assert let_through(20) == 6
+    gateways[0] = 3
+    assert let_through(20) == 2
+    clock.now += 0.5
+    assert let_through(20) == 1
+    gateways[0] = 9
+    assert let_through(20) == 1, "each lets at least one through now and then"
+    clock.now += 1.5
+    assert let_through(20) == 1
 
 
 def test_a_rate_is_kept_and_says_when_to_come_back() -> None:

@@ -10,7 +10,7 @@ from channels_kit import an_email, secrets_of
 from smtp_kit import HANG, smtp_sink
 from tidings.channels import EmailSettings, open_email_channel
 from tidings.channels.settings import DomainLimits
-from tidings.channels.shaping import Held, Shaper
+from tidings.channels.shaping import Held, Seat, Shaper
 from tidings.model import Accepted, Postponed
 
 
@@ -32,6 +32,25 @@ def test_a_full_domain_does_not_stand_in_anothers_way() -> None:
     assert shaping.enter("example.com", now=1.0) is None
     assert shaping.enter("example.com", now=1.0) is not None
     assert shaping.enter("example.net", now=1.0) is None
+
+
+def seat_of(number: int) -> Seat:
+    """Be one of three."""
+    return lambda: (number, 3)
+
+
+def test_gateways_share_a_domains_limits() -> None:
+    """Each has its part; whose it is where there are fewer connections than gateways differs by domain."""
+    limits = {"default": DomainLimits(connections=5, rate=30.0), "example.com": DomainLimits(connections=1, rate=None)}
+    shapers = [Shaper(limits, seat=seat_of(number)) for number in range(3)]
+    for domain, most in (("example.com", 1), ("example.net", 5), ("example.org", 5)):
+        gone = [sum(each.enter(domain, now=1.0) is None for _ in range(20)) for each in shapers]
+        assert sum(gone) == most
+        assert max(gone) - min(gone) <= 1
+    unlimited = {"default": DomainLimits(connections=None, rate=30.0)}
+    shapers = [Shaper(unlimited, seat=seat_of(number)) for number in range(3)]
+    gone = [sum(each.enter("a.example", now=5 + step / 100) is None for step in range(1000)) for each in shapers]
+    assert gone == [109, 109, 109], "ten a second each, and a second's worth at first"
 
 
 @pytest.mark.parametrize(

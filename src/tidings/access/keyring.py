@@ -17,11 +17,21 @@ _NOBODY: Final = "0" * 64
 class Keyring:
     """The keys there are. Belongs to the loop it is used in."""
 
-    def __init__(self, keys: Mapping[str, Key], *, clock: Callable[[], float]) -> None:
-        """Take keys by id; ``clock`` gives the time, epoch seconds."""
+    def __init__(
+        self, keys: Mapping[str, Key], *, clock: Callable[[], float], gateways: Callable[[], int] = lambda: 1
+    ) -> None:
+        """Take keys by id.
+
+        Args:
+            keys: by id.
+            clock: gives the time, epoch seconds.
+            gateways: gives how many answer callers: each lets through its part of what a key may do.
+        """
+        self._gateways = gateways
         self._clock = clock
         self._keys = dict(keys)
-        self._allowances: dict[str, Bucket] = {}
+        self._allowances: dict[str, tuple[int, Bucket]] = {}
+        """By key, among how many gateways its rate was divided, and what is left of the part."""
 
     def replace(self, keys: Mapping[str, Key]) -> None:
         """Use these keys from now on."""
@@ -54,12 +64,13 @@ class Keyring:
         if key.rate is None:
             return
         per_second = key.rate.count / key.rate.seconds
-        allowance = self._allowances.get(key.id)
-        if allowance is None:
-            # A second's worth may be used at once.
-            allowance = Bucket(most=max(1.0, per_second), per_second=per_second, now=now)
-            self._allowances[key.id] = allowance
-        wait = allowance.spend(1, now)
+        gateways = self._gateways()
+        divided_among, allowance = self._allowances.get(key.id) or (0, None)
+        if allowance is None or divided_among != gateways:
+            # A second's worth may be used at once, and at least one call.
+            allowance = Bucket(most=max(float(gateways), per_second), per_second=per_second, now=now)
+            self._allowances[key.id] = (gateways, allowance)
+        wait = allowance.spend(gateways, now)  # a call counts for one at each of them
         if wait > 0:
             limit = f"{key.rate.count} calls in {key.rate.seconds:g} s"
             raise Overloaded(f"key {key.id} may make {limit}", retry_after=wait)

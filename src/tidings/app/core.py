@@ -84,8 +84,10 @@ async def open_core(settings: Settings, *, role: Role) -> AsyncIterator[Core]:
         )
         rulebooks = Rulebooks(rulebook, read_past=_past_reader(store))
         membership = await closing.enter_async_context(_join(settings, store, rulebooks, role))
-        keyring = await closing.enter_async_context(_open_keyring(settings.auth))
-        email = await closing.enter_async_context(open_email_channel(settings.email, read_secret, metrics=metrics))
+        keyring = await closing.enter_async_context(_open_keyring(settings.auth, membership))
+        email = await closing.enter_async_context(
+            open_email_channel(settings.email, read_secret, metrics=metrics, seat=lambda: membership.fellows.seat)
+        )
         webhook = await closing.enter_async_context(open_webhook_channel(settings.webhook, read_secret))
         publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics, traces=_publish_traces(traces))
         box = token_box(settings.unsubscribe)
@@ -211,14 +213,14 @@ def _delivery_traces(traces: "Traces | None") -> "DeliveryTraces | None":
 
 
 @asynccontextmanager
-async def _open_keyring(settings: AuthSettings) -> AsyncIterator[Keyring | None]:
+async def _open_keyring(settings: AuthSettings, membership: Membership) -> AsyncIterator[Keyring | None]:
     """Read the keys and follow their file; None where none are configured."""
     if settings.keys is None:
         yield None
         return
     file = KeyFile(settings.keys)
     try:
-        keyring = Keyring(file.read(), clock=time.time)
+        keyring = Keyring(file.read(), clock=time.time, gateways=lambda: membership.fellows.taking_in)
     except InvalidKeyFile as error:
         raise InvalidConfiguration(f"auth.keys: {error}") from error
     following = asyncio.create_task(follow_keys(file, keyring), name="keys")

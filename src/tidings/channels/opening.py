@@ -16,6 +16,7 @@ from tidings.channels.http_client import open_http_client
 from tidings.channels.mailbox import Mailbox
 from tidings.channels.port import EmailChannel, WebhookChannel
 from tidings.channels.settings import DkimKey, EmailSettings, WebhookSettings
+from tidings.channels.shaping import Seat, the_only_one
 from tidings.channels.smtp import SmtpSender
 from tidings.channels.smtp_connection import Access, RelayUnavailable, SmtpConnection
 from tidings.channels.smtp_pool import Connect
@@ -28,18 +29,18 @@ from tidings.telemetry import Metrics
 
 
 def open_email_channel(
-    settings: EmailSettings, secrets: Secrets, *, metrics: Metrics | None = None
+    settings: EmailSettings, secrets: Secrets, *, metrics: Metrics | None = None, seat: Seat = the_only_one
 ) -> AbstractAsyncContextManager[EmailChannel]:
     """Open the transport that the settings name: a Mailbox, or relays with a pool of connections each.
 
-    No connection is made before the first message. How relays fare is counted in
-    ``metrics``. Raises InvalidConfiguration, on entering, for a directory,
-    a certificate file or a signing key that cannot be used.
+    No connection is made before the first message. How relays fare is counted in ``metrics``; ``seat`` says with how
+    many gateways the limits of domains are shared. Raises InvalidConfiguration, on entering, for a directory, a
+    certificate file or a signing key that cannot be used.
     """
     transports = [parse_transport(each) for each in settings.transports]
     relays = [each for each in transports if isinstance(each, Relay)]
     if relays:
-        return _open_smtp(settings, relays, secrets, metrics or Metrics())
+        return _open_smtp(settings, relays, secrets, metrics or Metrics(), seat)
     (capture,) = (each for each in transports if isinstance(each, Capture))
     return _open_mailbox(capture)
 
@@ -61,7 +62,7 @@ async def _open_mailbox(capture: Capture) -> AsyncIterator[Mailbox]:
 
 @contextlib.asynccontextmanager
 async def _open_smtp(
-    settings: EmailSettings, relays: Sequence[Relay], secrets: Secrets, metrics: Metrics
+    settings: EmailSettings, relays: Sequence[Relay], secrets: Secrets, metrics: Metrics, seat: Seat
 ) -> AsyncIterator[SmtpSender]:
     signer = DkimSigner(await asyncio.to_thread(_signing_keys, settings, secrets))
     own_name = await asyncio.to_thread(socket.getfqdn)
@@ -73,7 +74,7 @@ async def _open_smtp(
             name = f"{relay.host}:{relay.port}"
             opened.append(SmtpRelay(name, connect, settings, clock=clock, metrics=metrics))
             closing.push_async_callback(opened[-1].close)
-        yield SmtpSender(opened, settings, signer=signer, clock=clock)
+        yield SmtpSender(opened, settings, signer=signer, clock=clock, seat=seat)
 
 
 async def _connector(relay: Relay, secrets: Secrets, *, hello: str) -> Connect:

@@ -6,7 +6,8 @@ once. Hours are seconds of a clock that never goes back; they are arguments.
 """
 
 import math
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,15 @@ _FEW_DOMAINS: Final = 1024
 """Up to so many domains are remembered without looking for idle ones."""
 
 
+Seat = Callable[[], tuple[int, int]]
+"""Says which gateway this is among those that send, from 0, and how many they are."""
+
+
+def the_only_one() -> tuple[int, int]:
+    """Say that no other gateway sends."""
+    return 0, 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """The domain has its fill; ``wait`` seconds from now it should have room."""
@@ -35,6 +45,8 @@ class _Lane:
     """What is known of a domain that is being sent to."""
 
     limits: DomainLimits
+    gateways: int = 1
+    """How many share the rate."""
     under_way: int = 0
     theoretical: float = 0.0
     """When the next message would be due, were they sent evenly at the full rate."""
@@ -45,7 +57,7 @@ class _Lane:
 
     @property
     def interval(self) -> float:
-        return 1 / self.limits.rate if self.limits.rate else 0.0
+        return self.gateways / self.limits.rate if self.limits.rate else 0.0
 
     @property
     def tolerance(self) -> float:
@@ -58,7 +70,9 @@ class _Lane:
 class Shaper:
     """Counts what goes to each domain; a domain that nothing goes to is forgotten."""
 
-    def __init__(self, domains: Mapping[str, DomainLimits]) -> None:
+    def __init__(self, domains: Mapping[str, DomainLimits], *, seat: Seat = the_only_one) -> None:
+        """Keep to this gateway's part of the limits, all of them where there is no other."""
+        self._seat = seat
         self._default = domains.get("default", DomainLimits())
         self._limits = {
             name: self._default.model_copy(update=limits.model_dump(exclude_unset=True))
@@ -78,8 +92,9 @@ class Shaper:
     def enter(self, domain: str, *, now: float) -> Held | None:
         """Let a message to ``domain`` go, which ``leave`` must follow, or say why and how long it is held."""
         lane = self._lanes.get(domain) or self._open(domain, now)
+        number, lane.gateways = self._seat()
         most = lane.limits.connections
-        if most is not None and lane.under_way >= most:
+        if most is not None and lane.under_way >= _part(most, number, lane.gateways, domain):
             return _hold(lane, f"{domain} has {most} under way, its limit in email.domains", now=now)
         due = max(lane.theoretical, now)
         # a nanosecond of grace: the sums of intervals are not exact
@@ -101,6 +116,12 @@ class Shaper:
             self._sweep_above = max(_FEW_DOMAINS, 2 * len(self._lanes))
         lane = self._lanes[domain] = _Lane(self.limits(domain))
         return lane
+
+
+def _part(most: int, number: int, gateways: int, domain: str) -> int:
+    """Say how many of a domain's connections are a gateway's: as many as any other's, and who has more differs."""
+    each, more = divmod(most, gateways)
+    return each + ((number + zlib.crc32(domain.encode())) % gateways < more if more else 0)
 
 
 def _hold(lane: _Lane, why: str, *, now: float) -> Held:

@@ -22,7 +22,7 @@ from tidings.channels.answers import shorten
 from tidings.channels.compose import Composed, Unsendable, compose
 from tidings.channels.dkim import DkimSigner
 from tidings.channels.settings import EmailSettings
-from tidings.channels.shaping import Shaper
+from tidings.channels.shaping import Seat, Shaper, the_only_one
 from tidings.channels.smtp_connection import RelayUnavailable
 from tidings.channels.smtp_relay import Clock, Progress, SmtpRelay
 from tidings.channels.smtp_wire import ConnectionLost
@@ -43,13 +43,19 @@ class SmtpSender:
     """An e-mail channel over relays, the preferred one first."""
 
     def __init__(
-        self, relays: Sequence[SmtpRelay], settings: EmailSettings, *, signer: DkimSigner, clock: Clock
+        self,
+        relays: Sequence[SmtpRelay],
+        settings: EmailSettings,
+        *,
+        signer: DkimSigner,
+        clock: Clock,
+        seat: Seat = the_only_one,
     ) -> None:
         self._relays = relays
         self._settings = settings
         self._signer = signer
         self._clock = clock
-        self._shaper = Shaper(settings.domains)
+        self._shaper = Shaper(settings.domains, seat=seat)
 
     async def send(self, email: Email) -> Outcome:
         """Hand one e-mail to a relay and return what it said."""

@@ -46,6 +46,13 @@ class Fellows:
         return max(1, sum(each.role != "dispatch" for each in (self.own, *self.others)))
 
     @property
+    def seat(self) -> tuple[int, int]:
+        """Say which one this is among those that send, from 0, and how many they are."""
+        senders = sorted((each.started_at, each.id) for each in (self.own, *self.others) if each.dispatches)
+        own = (self.own.started_at, self.own.id)
+        return (senders.index(own), len(senders)) if self.own.dispatches else (0, 1)
+
+    @property
     def have_senders(self) -> bool:
         """Whether another one sends, or has what it sent with."""
         return any(each.dispatches for each in (*self.others, *self.silent))
