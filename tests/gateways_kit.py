@@ -96,6 +96,10 @@ async def _end(task: asyncio.Task[None]) -> None:
 @asynccontextmanager
 async def open_gateways(kind: str, folder: Path) -> AsyncIterator[Gateways]:
     """Have an empty store of a kind for gateways to be opened on."""
-    url = f"sqlite:///{folder}/tidings.db" if kind == "sqlite" else await database_url(shared_cluster(), folder)
     async with AsyncExitStack() as closing:
-        yield Gateways(url, closing)
+        yield Gateways(await url_of(kind, folder), closing)
+
+
+async def url_of(kind: str, folder: Path) -> str:
+    """Return the URL of a store of a kind that is a test's own."""
+    return f"sqlite:///{folder}/tidings.db" if kind == "sqlite" else await database_url(shared_cluster(), folder)

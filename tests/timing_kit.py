@@ -137,9 +137,11 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(*rulebooks: Rulebook, now: int, path: Path | None = None) -> AsyncIterator[Office]:
-    """Open a store, in memory unless a file is named; the last of the rulebooks is live."""
-    async with open_store("sqlite://" if path is None else f"sqlite:///{path}") as store:
+async def open_office(
+    *rulebooks: Rulebook, now: int, path: Path | None = None, url: str | None = None
+) -> AsyncIterator[Office]:
+    """Open a store, in memory unless a file or a URL is named; the last of the rulebooks is live."""
+    async with open_store(url or ("sqlite://" if path is None else f"sqlite:///{path}")) as store:
 
         async def no_past(_: str) -> Rulebook | None:
             return None

@@ -143,3 +143,19 @@ async def test_an_endpoint_that_is_gone_is_disabled_by_one_of_them(gateways: Gat
         await each.dispatcher.endpoints.follow()
     later = await all_three[0].desk.publish(3, start=20)
     await all_in(all_three[0].desk, State.SUPPRESSED, later)
+
+
+async def test_a_customers_order_holds_whichever_of_them_sends(gateways: Gateways, sink: HttpSink) -> None:
+    sink.script(Reply(status=503), *[Reply(delay=0.01)] * 5, Reply(status=503))
+    rules = rulebook(f"name: crm, url: '{sink.url}', ordering: customer, concurrency: 9")
+    all_three = [await gateways.open(rules, batch=2, schedules=quick(*[100] * 20)) for _ in range(3)]
+    names = []
+    for number in range(24):  # taken in by all three, for four customers
+        desk = all_three[number % 3].desk
+        names += await desk.publish(1, start=number, customer=number % 4 + 1)
+    await all_in(all_three[0].desk, State.DELIVERED, names)
+    arrived = [(call.json["data"]["customer"], call.json["data"]["event"]) for call in sink.received]
+    for customer in range(1, 5):
+        events = list(dict.fromkeys(event for who, event in arrived if who == customer))
+        assert events == [f"e-{number}" for number in range(24) if number % 4 + 1 == customer]
+    assert len(sink.received) == 26

@@ -162,6 +162,14 @@ async def test_who_cannot_listen_looks_more_often(stores: list[Store]) -> None:
     assert asyncio.get_running_loop().time() - started < 5
 
 
+async def test_each_shares_what_is_due_fairly_among_organisations(stores: list[Store]) -> None:
+    for org_id, count in ((1, 300), (2, 30)):
+        events = [make_event(f"e-{number}", org_id=org_id, received_at=T0 + number) for number in range(count)]
+        await stores[0].record([make_publication(each) for each in events])
+    leases = [await stores[turn % 3].lease(now=T0 + 999, until=T0 + 9_999, limit=10) for turn in range(6)]
+    assert [sum(each.delivery.org_id == 2 for each in lease) for lease in leases] == [5] * 6
+
+
 async def test_what_is_past_its_time_goes_once(stores: list[Store]) -> None:
     await stores[0].record(make_publications(300, deliveries=0))
     retention = Retention(events_before=T0 + 10**6, deliveries_before=0)
