@@ -1,7 +1,7 @@
 """From a committed delivery to its end: lease, gates, send, settle. It never decides what is sent to whom.
 
-One process works here at a time per store worker: rates, concurrency and breakers are counted in memory, so several
-gateways on one store each keep to them on their own.
+Rates, concurrency and breakers are counted in memory. Where several gateways send from one store, ``sharing`` sees to
+it that each counts against its own part only, and ``pauses`` that each knows what the others found out.
 """
 
 from tidings.dispatch.breaker import BreakerState, CircuitBreaker
