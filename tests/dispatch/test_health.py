@@ -28,6 +28,25 @@ def test_a_lasting_run_of_failures_is_written_once_and_so_is_its_end() -> None:
     assert health.to_store(NOW + 80_000) == EndpointState(org_id=50750, name="crm")
 
 
+def test_two_that_follow_one_endpoint_agree_on_how_long_it_has_failed() -> None:
+    """Neither writes its own word over the other's again and again."""
+    one, other = EndpointHealth(50750, "crm"), EndpointHealth(50750, "crm")
+    other.failed(NOW + 5)
+    one.failed(NOW)
+    told = one.to_store(NOW + 70_000)
+    assert told is not None
+    one.kept(told)
+    assert not other.follow(told)
+    assert other.failing_since == NOW
+    assert other.to_store(NOW + 70_000) is None
+    other.succeeded()
+    over = other.to_store(NOW + 70_000)
+    assert over == EndpointState(org_id=50750, name="crm")
+    other.kept(over)
+    assert not one.follow(over)
+    assert (one.failing_since, one.to_store(NOW + 80_000)) == (None, None)
+
+
 def test_it_is_worn_out_after_days_of_nothing_but_failures() -> None:
     health = EndpointHealth(50750, "crm")
     for day in range(6):

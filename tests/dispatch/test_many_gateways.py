@@ -10,6 +10,7 @@ from channels_kit import SECRET
 from dispatch_kit import all_in, quick, rulebook, until
 from gateways_kit import KINDS, Gateways, open_gateways
 from sink_kit import HttpSink, Reply, http_sink
+from tidings.dispatch import EndpointsByHand
 from tidings.model import State
 
 
@@ -59,9 +60,8 @@ async def test_together_they_keep_to_a_rate(gateways: Gateways, sink: HttpSink) 
     sent = sorted(tries[0].started_at for delivery, tries in found if delivery.recipient.name == "crm")
     assert all(later - earlier >= 1_000 for earlier, later in zip(sent, sent[20:], strict=False))
     assert sum(bool(tries) for delivery, tries in found if delivery.recipient.name == "slow") == 1
-    assert all(
-        each.desk.value("tidings_delivery_attempts_total", channel="webhook", outcome="accepted") for each in all_three
-    )
+    accepted = {"channel": "webhook", "outcome": "accepted"}
+    assert sum(each.desk.value("tidings_delivery_attempts_total", **accepted) > 0 for each in all_three) >= 2
 
 
 async def test_one_that_falls_silent_sends_no_more_and_the_others_go_on_with_what_it_held(
@@ -116,15 +116,21 @@ async def test_what_one_finds_out_of_an_endpoint_the_others_know_and_one_probes_
     await until(lambda: not any(states()))
     await all_in(all_three[1].desk, State.DELIVERED, names)
 
-    sink.script(Reply(status=429, headers={"retry-after": "2"}))
+    sink.script(Reply(status=429, headers={"retry-after": "60"}))
     names = await all_three[0].desk.publish(1, start=100)
     await until(lambda: any(each.reply.status == 429 for each in sink.received))
 
-    async def all_know() -> bool:
-        stands = [each.dispatcher.endpoints.destinations()[0].pause(each.desk.clock()) for each in all_three]
-        return all(stand is not None and stand.kind == "asked" for stand in stands)
+    def pauses() -> list[str]:
+        found = [each.dispatcher.endpoints.destinations()[0].pause(each.desk.clock()) for each in all_three]
+        return [each.kind for each in found if each is not None]
 
-    await until(all_know)
+    await until(lambda: pauses() == ["asked"] * 3)
+    last = all_three[2]
+    by_hand = EndpointsByHand(
+        last.dispatcher.endpoints, rulebooks=last.desk.rulebooks, store=last.desk.store, clock=last.desk.clock
+    )
+    await by_hand.enable(50750, "crm")
+    await until(lambda: not pauses())
 
 
 async def test_an_endpoint_that_is_gone_is_disabled_by_one_of_them(gateways: Gateways, sink: HttpSink) -> None:

@@ -118,6 +118,15 @@ async def test_times_of_a_rate_are_booked_once_a_second_ahead(store: Store) -> N
     assert await store.fleet.booked() == [], "what is over binds nobody"
 
 
+async def test_who_has_no_slot_books_no_times(store: Store) -> None:
+    await together(store, "a", "b")
+    one = crm(limit=1, interval=SECOND // 10, times=5)
+    assert (await ask(store, "a", one)).times == 5
+    assert (await ask(store, "b", one))[:2] == (0, 0)
+    assert (await ask(store, "b", one)).times == 0
+    assert await store.fleet.booked() == [Booked(1, "crm", T0 * 1_000 + 5 * SECOND // 10)]
+
+
 async def test_what_keeps_everybody_from_an_endpoint_is_kept_until_it_is_over(store: Store) -> None:
     opened = EndpointPause(org_id=1, name="crm", breaker=2, probe_at=T0, pause_ms=30_000)
     asked = EndpointPause(org_id=2, name="crm", asked_until=T0 + 5)

@@ -21,6 +21,8 @@ BEAT_SECONDS: Final = 2.0
 """How often a gateway tells of itself."""
 _BEATS_MISSED: Final = 5
 """Who has missed so many is not counted any more."""
+_LONGEST_LEAVE: Final = 2.0
+"""Seconds that a stop waits for its leave to be noted."""
 _MARGIN_SECONDS: Final = 1.0
 """How much earlier it gives up by itself: stopwatches differ a little, and what was looked at must still be begun."""
 
@@ -163,10 +165,10 @@ class Membership:
     async def leave(self) -> None:
         """Take leave; what is held goes to the others at once. The store being away, they notice by themselves."""
         try:
-            async with self._beating:
+            async with asyncio.timeout(_LONGEST_LEAVE), self._beating:
                 await self.store.drop(self.fellows.own.id)
-        except TidingsError as error:
-            log.warning(events.STORE_UNAVAILABLE, error=str(error))
+        except (TidingsError, TimeoutError) as error:
+            log.warning(events.STORE_UNAVAILABLE, error=str(error) or "no answer")
 
     async def all_there(self) -> tuple[Presence, ...]:
         """Return every gateway that runs, oldest first, asking the store; raise StoreUnavailable."""

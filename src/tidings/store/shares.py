@@ -82,15 +82,16 @@ def _turn(claim: Holding, now: int) -> tuple[bool, int, str]:
     return not under_way, claim.turn_at, claim.gateway_id
 
 
-def book(ask: Ask, free_at: int, *, now: int) -> tuple[int, int, int]:
+def book(ask: Ask, part: Part, free_at: int, *, now: int) -> tuple[int, int, int]:
     """Book times of a rate: the first of them, how many, and from when on times are free then.
 
-    Times are microseconds, but for ``now``. Without any booked the first is when the next is free.
+    None for a gateway without a slot to use them in. Times are microseconds, but for ``now``. Without any booked
+    the first is when the next is free.
     """
     at = now * 1_000
     if free_at > at + _AHEAD + ask.interval + _PUT_BACK:
         free_at = at + ask.interval
     first = max(free_at, ask.booked_until, at)
     within = (at + _AHEAD - first) // ask.interval + 1
-    count = max(0, min(ask.times, within))
+    count = max(0, min(ask.times, within)) if part.room else 0
     return first, count, first + count * ask.interval if count else max(free_at, ask.booked_until)

@@ -106,7 +106,7 @@ async def _with_times(connection: Connection, asking: Asking, ask: Ask, part: Pa
     endpoint = {"org_id": ask.org_id, "name": ask.name}
     row = await connection.row("rate_of_endpoint", endpoint)
     known = 0 if row is None else row["free_at"]
-    first, times, free_at = book(ask, known, now=asking.now)
+    first, times, free_at = book(ask, part, known, now=asking.now)
     if free_at != known:
         await connection.change("put_rate", endpoint | {"free_at": free_at})
     return part._replace(first_at=first, times=times)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -74,6 +74,9 @@ from tidings.store.values import (
     SuppressionPage,
 )
 
+_FLEET_IDLE_MS: Final = 2_000
+"""For so long one that is paused can keep the others from telling of themselves."""
+_FLEET_STATEMENT_MS: Final = 4_000
 _RETRY_AFTER: Final = 1.0
 """Seconds; a full queue is worked off in less."""
 
@@ -374,7 +377,7 @@ async def open_postgres(url: str, settings: PostgresSettings | None = None) -> A
             lease=await lane("store leases", lease_moves),
             look_up=await lane("store look-ups", None),
             survey=await lane("store surveys", None),
-            fleet=await lane("store fleet", Onlooker()),
+            fleet=await _open_lane(closing, url, _in_haste(settings), "store fleet", Onlooker()),
         )
         telling = wakeups.tell(lambda teller: lanes.look_up.run(tell_others, teller))
         await closing.enter_async_context(_in_background(telling, "store telling"))
@@ -397,6 +400,15 @@ async def _bring_up_to_date(url: str, settings: PostgresSettings) -> None:
         if (known := misconfigured(error) or trouble(error)) is None:
             raise
         raise known from error
+
+
+def _in_haste(settings: PostgresSettings) -> PostgresSettings:
+    """Let nobody stand in the way of all gateways for long: who is silent for ten seconds is taken for gone."""
+    return replace(
+        settings,
+        statement_timeout_ms=min(settings.statement_timeout_ms, _FLEET_STATEMENT_MS),
+        idle_timeout_ms=min(settings.idle_timeout_ms, _FLEET_IDLE_MS),
+    )
 
 
 async def _open_lane(

@@ -108,7 +108,7 @@ def _with_times(connection: Connection, asking: Asking, ask: Ask, part: Part) ->
     endpoint: dict[str, int | str] = {"org_id": ask.org_id, "name": ask.name}
     row = connection.execute(SQL["rate_of_endpoint"], endpoint).fetchone()
     known = 0 if row is None else row[0]
-    first, times, free_at = book(ask, known, now=asking.now)
+    first, times, free_at = book(ask, part, known, now=asking.now)
     if free_at != known:
         connection.execute(SQL["put_rate"], endpoint | {"free_at": free_at})
     return part._replace(first_at=first, times=times)
