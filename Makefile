@@ -60,8 +60,9 @@ soak: $(VENV)/.test ## Run the gateway for ten minutes: is memory level, is noth
 	$(BIN)/python tests/soak.py --seconds $(SECONDS)
 
 KILLS ?= 200
-chaos: $(VENV)/.test ## Kill the gateway at random moments: is nothing lost, nothing sent twice without need? SEED=1 for its dice.
-	$(BIN)/python tests/chaos.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+STORE ?= sqlite
+chaos: $(VENV)/.test ## Kill gateways at random moments: is nothing lost, nothing sent twice without need? STORE=postgres for three. SEED=1 for its dice.
+	$(BIN)/python tests/chaos.py --kills $(KILLS) --store $(STORE) $(if $(SEED),--seed $(SEED))
 
 month: $(VENV)/.test ## Simulate a month for 10,000 customers in 24 zones, and one for three gateways on PostgreSQL. CUSTOMERS=50000 is more.
 	TIDINGS_LONG=1 TIDINGS_MONTH_CUSTOMERS=$(or $(CUSTOMERS),10000) $(BIN)/python -m pytest -m long tests/system/test_simulated_month.py --show-capture=no

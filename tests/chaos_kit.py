@@ -1,54 +1,44 @@
-"""A gateway that is killed again and again while events pour in, and the accounts of what came of them.
+"""Events that pour in while gateways are killed, and the accounts of what came of them.
 
 Clients publish and, like a careful service, repeat an event under its own id until it is acknowledged. The far sides
 are real: now and then they answer late, with a temporary error, or not at all after they have read everything.
 """
 
 import asyncio
-import contextlib
 import random
-import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import Final, TypeVar
 
 import grpc
 
 from gateway_kit import (
-    CRM_SECRET,
-    TIDINGS,
     RunningGateway,
-    environment,
-    open_test_gateway,
-    running_gateway,
-    write_config,
 )
-from rulebook_kit import write_rulebook
-from sink_kit import HttpSink, Reply, http_sink
-from smtp_kit import DROP, Answer, Fault, ReceivedEmail, Slow, SmtpSink, smtp_sink
+from sink_kit import HttpSink, Reply
+from smtp_kit import DROP, Answer, Fault, ReceivedEmail, Slow, SmtpSink
 from tidings.events import convert_one, sample
 from tidings.events.v1.event_pb2 import Event
-from tidings.gateway.v1.contact_service_pb2 import Contact
 from tidings.gateway.v1.delivery_service_pb2 import DeliveryState, ListDeliveriesRequest
 from tidings.gateway.v1.delivery_service_pb2_grpc import DeliveryServiceStub
 from tidings.gateway.v1.event_service_pb2 import PublishResponse
+from tidings.model import Contact
 
 T = TypeVar("T")
 
 ORGS: Final = (50750, 50261, 51186)
+CUSTOMERS: Final = range(381750905, 381750929)
+"""Each with an address in every organisation."""
 CLIENTS: Final = 24
 PAUSE_SECONDS: Final = 0.04
 """How long a client rests between two events, on average."""
-LONGEST_LIFE: Final = 1.0
-"""Seconds for which a gateway is left to work at the most,"""
-MOST_AWAITED: Final = 150
-"""and how many acknowledged events are waited for after that, so that a slow machine sees work too."""
-STILLBORN: Final = 0.15
-"""The share of gateways that are killed while they start."""
+PATIENCE_SECONDS: Final = 20.0
+"""How long a client waits for an answer before it publishes again."""
+AGAIN_SECONDS: Final = 0.01
+"""How long it waits once it was refused."""
 CONCURRENCY: Final = 16
 BATCH: Final = 8
 IN_HAND: Final = CONCURRENCY + 2 * BATCH
@@ -69,7 +59,9 @@ ANSWERS: Final[Sequence[tuple[float, Answer]]] = (
 )
 _SCRIPTED: Final = 400
 """How many answers are thrown for each far side before every life."""
-_AGAIN: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+_AGAIN: Final = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+)
 _LOOKS: Final = 400
 """How often to look whether something has come about."""
 _OPEN: Final = tuple(DeliveryState.Value(f"DELIVERY_STATE_{name}") for name in ("WAITING", "HELD", "SENDING"))
@@ -156,16 +148,28 @@ class Account:
         )
 
 
-class _Clients:
-    """Services that publish events and know the gateway of the moment."""
+class Clients:
+    """Services that publish events and know the gateways of the moment."""
 
-    def __init__(self, account: Account, dice: random.Random) -> None:
+    def __init__(
+        self,
+        account: Account,
+        dice: random.Random,
+        *,
+        pause: float = PAUSE_SECONDS,
+        again: float = AGAIN_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._account = account
         self._dice = dice
+        self._pause = pause
+        self._again = again
+        self._patience = patience
         self._numbers = count()
-        self._gateway: RunningGateway | None = None
+        self._gateways: list[RunningGateway] = []
         self._there = asyncio.Event()
-        self._under_way = 0
+        self._under_way: Counter[int] = Counter()
+        """Calls, by the gateway's gRPC port."""
         self._enough = False
         reminder = convert_one(sample("pointsExpiryReminder")).event
         reminder.points_expiry_reminder.scheduled_expiry_date = "2099-12-31"
@@ -173,13 +177,15 @@ class _Clients:
 
     @contextmanager
     def served_by(self, gateway: RunningGateway) -> Iterator[None]:
-        """Let the clients publish to a gateway while the block runs."""
-        self._gateway = gateway
+        """Let the clients publish to a gateway, too, while the block runs."""
+        self._gateways.append(gateway)
         self._there.set()
         try:
             yield
         finally:
-            self._there.clear()
+            self._gateways.remove(gateway)
+            if not self._gateways:
+                self._there.clear()
 
     async def acknowledged(self, wanted: int) -> None:
         """Wait until so many more events are acknowledged, on a slow machine not for ever."""
@@ -189,9 +195,9 @@ class _Clients:
                 return
             await asyncio.sleep(0.02)
 
-    async def hung_up(self) -> None:
-        """Return once no call is under way."""
-        while self._under_way:  # noqa: ASYNC110 (a count)
+    async def hung_up(self, gateway: RunningGateway) -> None:
+        """Return once no call to a gateway is under way."""
+        while self._under_way[gateway.grpc_port]:  # noqa: ASYNC110 (a count)
             await asyncio.sleep(0.005)
 
     @asynccontextmanager
@@ -209,32 +215,34 @@ class _Clients:
             self._account.acknowledge(await self._until_acknowledged(event))
             if self._dice.random() < 0.03:  # a client that is not sure
                 self._account.acknowledge(await self._until_acknowledged(event))
-            await asyncio.sleep(self._dice.expovariate(1 / PAUSE_SECONDS))
+            await asyncio.sleep(self._dice.expovariate(1 / self._pause))
 
     def _next(self) -> Event:
         event = Event()
         event.CopyFrom(self._dice.choice(self._kinds))
         event.event_id = f"chaos-{next(self._numbers)}"
         event.org_id = self._dice.choice(ORGS)
+        kind = getattr(event, str(event.WhichOneof("data")))
+        kind.customer_identifiers.customer_id = self._dice.choice(CUSTOMERS)
         return event
 
     async def _until_acknowledged(self, event: Event) -> PublishResponse:
         while True:
             await self._there.wait()
-            assert self._gateway is not None
-            self._under_way += 1
+            gateway = self._dice.choice(self._gateways)
+            self._under_way[gateway.grpc_port] += 1
             try:
-                return await self._gateway.publish(event, timeout=20)
+                return await gateway.publish(event, timeout=self._patience)
             except grpc.aio.AioRpcError as error:
                 if error.code() not in _AGAIN:
                     raise
             finally:
-                self._under_way -= 1
+                self._under_way[gateway.grpc_port] -= 1
             self._account.repeats += 1
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(self._again)
 
 
-class _FarSides:
+class FarSides:
     """The mail server and the webhook receiver, with moods."""
 
     def __init__(self, smtp: SmtpSink, hooks: HttpSink, account: Account, dice: random.Random) -> None:
@@ -277,93 +285,16 @@ def _thrown(moods: Sequence[tuple[float, T]], dice: random.Random) -> list[T]:
     return dice.choices([mood for _, mood in moods], [weight for weight, _ in moods], k=_SCRIPTED)
 
 
-async def chaos(folder: Path, *, kills: int, seed: int, tell: Callable[[Account], None] = lambda _: None) -> Account:
-    """Kill ``kills`` gateways one after the other, let a last one finish, and return the account.
-
-    Args:
-        folder: where database, rules and configuration go.
-        kills: how many.
-        seed: of every die that is thrown; the machine's own moments are not replayed by it.
-        tell: called after each kill.
-    """
-    dice = random.Random(seed)  # noqa: S311 (nobody is to be kept from guessing)
-    account = Account(seed)
-    async with AsyncExitStack() as closing:
-        smtp = await closing.enter_async_context(smtp_sink())
-        hooks = await closing.enter_async_context(http_sink(CRM_SECRET))
-        config = await _configured(folder, smtp, hooks)
-        far = _FarSides(smtp, hooks, account, dice)
-        clients = _Clients(account, dice)
-        async with clients.publishing():
-            for _ in range(kills):
-                far.be_moody()
-                await _live_and_die(config, clients, dice)
-                await asyncio.sleep(0.1)  # what is on its way comes in; the next gateway takes longer to start
-                far.count()
-                account.kills += 1
-                tell(account)
-            far.be_kind()
-            _make_due(folder / "tidings.db")
-            gateway = await closing.enter_async_context(running_gateway(config))
-            closing.enter_context(clients.served_by(gateway))
-        account.open = await _left_open(gateway)
-        far.count()
-    return account
+def everybody() -> list[Contact]:
+    """Return every customer with an address."""
+    return [
+        Contact(org_id=org, customer_id=str(customer), email=f"c{customer}@example.com")
+        for org in ORGS
+        for customer in CUSTOMERS
+    ]
 
 
-async def _configured(folder: Path, smtp: SmtpSink, hooks: HttpSink) -> Path:
-    """Write rules and configuration, and give every customer an address."""
-    email = {
-        "transport": f"smtp://127.0.0.1:{smtp.port}?tls=none",
-        "timeout": "4s",
-        "domains": {"default": {"connections": None, "rate": None}},
-    }
-    config = write_config(
-        folder,
-        rules=str(write_rulebook(folder / "rules", crm=hooks.url, orgs=ORGS)),
-        email=email,
-        webhook={"allow_networks": ["127.0.0.0/8"], "timeout": "4s"},
-        dispatch={"lease": "5s", "concurrency": CONCURRENCY, "email_concurrency": 8, "batch": BATCH},
-    )
-    async with open_test_gateway(config) as gateway:
-        await gateway.upsert(*(Contact(org_id=org, customer_id="381750905", email="asha@example.com") for org in ORGS))
-    return config
-
-
-async def _live_and_die(config: Path, clients: _Clients, dice: random.Random) -> None:
-    """Start a gateway and kill it, be it ready or not."""
-    if dice.random() < STILLBORN:
-        await _kill_while_it_starts(config, after=dice.uniform(0.2, 1.5))
-        return
-    async with running_gateway(config) as gateway:
-        with clients.served_by(gateway):
-            await asyncio.sleep(dice.uniform(0, LONGEST_LIFE))
-            await clients.acknowledged(dice.randrange(MOST_AWAITED))
-        await gateway.kill()
-        await clients.hung_up()
-
-
-async def _kill_while_it_starts(config: Path, *, after: float) -> None:
-    process = await asyncio.create_subprocess_exec(
-        TIDINGS, "serve", "--config", str(config), stderr=asyncio.subprocess.DEVNULL, env=environment()
-    )
-    try:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), after)
-        assert process.returncode is None, f"the gateway ended by itself: exit {process.returncode}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-def _make_due(database: Path) -> None:
-    """Bring every pause and every dead gateway's lease to its end."""
-    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE delivery SET wake_at = 0 WHERE wake_at IS NOT NULL")
-
-
-async def _left_open(gateway: RunningGateway) -> int:
+async def left_open(gateway: RunningGateway) -> int:
     """Wait until every delivery has ended; return how many had not when patience ended."""
     stub = DeliveryServiceStub(gateway.channel)
     found = 0

@@ -94,7 +94,8 @@ class RunningGateway:
         return await asyncio.wait_for(self.process.wait(), _PATIENCE)
 
     async def kill(self) -> None:
-        self.process.kill()
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            self.process.kill()
         await self.process.wait()
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos_kit import IN_HAND, Account, Arrival, chaos
+from chaos_kit import IN_HAND, Account, Arrival
+from chaos_sqlite_kit import chaos
 from long_kit import at_length
 from tidings.gateway.v1.event_service_pb2 import PublishResponse
 
