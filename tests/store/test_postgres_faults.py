@@ -133,7 +133,7 @@ async def test_a_full_disk_keeps_nothing_of_a_batch(tmp_path: Path) -> None:
             "$$BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END$$;"
             "CREATE TRIGGER full_disk AFTER INSERT ON delivery EXECUTE FUNCTION full_disk()"
         )
-        with pytest.raises(StoreUnavailable, match="out of disk"):
+        with pytest.raises(StoreUnavailable, match="its disk is full"):
             await store.record([good])
         assert await store.get_event(50750, "e-0") is None
         await other.execute("DROP TRIGGER full_disk ON delivery")
@@ -211,6 +211,20 @@ async def test_too_much_at_once_is_refused(tmp_path: Path) -> None:
         refused = [each for each in results if isinstance(each, BaseException)]
         assert len(refused) == 250
         assert all(isinstance(each, Overloaded) for each in refused)
+
+
+async def test_a_database_that_hangs_holds_only_so_many_bytes(tmp_path: Path) -> None:
+    url = await database_url(shared_cluster(), tmp_path)
+    large = [make_publication(make_event(f"e-{number}", content=bytes(10_000))) for number in range(30)]
+    async with open_postgres(url, PostgresSettings(queue_bytes=100_000)) as store, another(url) as other:
+        async with other.transaction():
+            await other.execute("LOCK TABLE event")
+            calls = [asyncio.create_task(store.record([each])) for each in large]
+            done, waiting = await asyncio.wait(calls, timeout=0.2)
+        assert {type(each.exception()) for each in done} == {Overloaded}
+        assert len(waiting) == 10
+        await asyncio.gather(*waiting)
+        assert (await store.record(large))[-1].recorded is Recorded.NEW  # alone, more than the limit is taken
 
 
 async def test_a_database_that_is_not_there_is_a_matter_of_configuration() -> None:

@@ -154,6 +154,14 @@ async def test_too_much_waiting_is_overload(tmp_path: Path) -> None:
         await store.upsert_contacts([Contact(org_id=1, customer_id="c")])
 
 
+async def test_what_waits_may_be_only_so_large(tmp_path: Path) -> None:
+    settings = SqliteSettings(queue_bytes=200_000)
+    async with open_sqlite(str(tmp_path / "tidings.db"), settings) as store:
+        answers = await asyncio.gather(*(store.record([big(each)]) for each in range(9)), return_exceptions=True)
+        assert [type(each) for each in answers] == [list] * 4 + [Overloaded] * 5
+        await store.record([big(each) for each in range(9)])  # alone, even more than the limit is taken
+
+
 async def test_a_closed_store_has_kept_what_was_queued_and_takes_no_more(tmp_path: Path) -> None:
     path = tmp_path / "tidings.db"
     async with open_sqlite(str(path)) as store:

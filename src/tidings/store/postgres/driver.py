@@ -13,6 +13,7 @@ from typing import Any, Final
 import asyncpg
 
 from tidings.errors import InvalidConfiguration, StoreUnavailable
+from tidings.store.postgres.hosts import by_host
 from tidings.store.postgres.settings import PostgresSettings
 from tidings.store.statements import load_statements
 
@@ -85,7 +86,10 @@ _MEANING: Final[Mapping[str, str]] = {
     "3D": "there is no such database",
     "40": "others were in the way again and again",
     "55000": "it takes no connections just now",
-    "53": "it is out of disk, memory or connections",
+    "53": "it is out of something that it needs",
+    "53100": "its disk is full",
+    "53200": "it is out of memory",
+    "53300": "it has as many connections as it allows",
     "55P03": "another transaction holds a lock",
     "57": "it is starting, stopping, or has ended the statement",
     "58": "its disk failed",
@@ -104,23 +108,29 @@ def trouble(error: BaseException) -> StoreUnavailable | None:
     """Say what a driver's error means for the caller, or None when it is a fault of ours."""
     if isinstance(error, StoreUnavailable):
         return error
+    said = _meaning_of(error)
+    return None if said is None else StoreUnavailable(f"the PostgreSQL database cannot serve: {said}")
+
+
+def _meaning_of(error: BaseException) -> str | None:
+    """Say what the database's trouble is and in which words it told of it; None when there is none."""
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return _unavailable(_MEANING["25006"], error)
-    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
-        return _unavailable("it cannot be reached", error)
-    state = getattr(error, "sqlstate", None) or ""
-    meaning = _MEANING.get(state) or _MEANING.get(state[:2])
-    return None if meaning is None else _unavailable(meaning, error)
+        return _MEANING["25006"]
+    meaning: str | None
+    if isinstance(error, TimeoutError):
+        meaning = "it did not answer in time"
+    elif isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+        meaning = "it cannot be reached"
+    else:
+        state = getattr(error, "sqlstate", None) or ""
+        meaning = _MEANING.get(state) or _MEANING.get(state[:2])
+    return None if meaning is None else f"{meaning} ({str(error) or type(error).__name__})"
 
 
 def misconfigured(error: BaseException) -> InvalidConfiguration | None:
     """Say what is wrong with the configuration when a connection was refused for it."""
     state = getattr(error, "sqlstate", None) or ""
     return InvalidConfiguration(f"store: {_MEANING[state[:2]]}: {error}") if state[:2] in ("28", "3D") else None
-
-
-def _unavailable(meaning: str, error: BaseException) -> StoreUnavailable:
-    return StoreUnavailable(f"the PostgreSQL database cannot serve: {meaning} ({error or type(error).__name__})")
 
 
 def translated(error: BaseException) -> BaseException:
@@ -228,7 +238,28 @@ def _storable(value: Any) -> Any:
 
 
 async def connect(url: str, settings: PostgresSettings) -> Connection:
-    """Connect to the server of the URL's that takes writes; raise as the driver does, or InvalidConfiguration."""
+    """Connect to the first of the URL's hosts that takes writes; raise as the driver does, or InvalidConfiguration.
+
+    Each host has ``connect_timeout_ms`` for itself. When none of several serves, StoreUnavailable says what is wrong
+    with each.
+    """
+    said: dict[str, Exception] = {}
+    for host, only in by_host(url):
+        try:
+            return await _connect(only, settings)
+        except Exception as error:
+            if trouble(error) is None:
+                raise
+            said[host] = error
+    if len(said) == 1:
+        raise said.popitem()[1]
+    raise StoreUnavailable(
+        "none of the PostgreSQL hosts can serve: "
+        + "; ".join(f"{host}: {_meaning_of(error)}" for host, error in said.items())
+    )
+
+
+async def _connect(url: str, settings: PostgresSettings) -> Connection:
     seconds = settings.connect_timeout_ms / 1_000
     async with asyncio.timeout(seconds):
         try:

@@ -69,6 +69,7 @@ class _Call:
     work: Work
     request: Any
     weight: int
+    size: int
     future: asyncio.Future[Any]
     only_if_awaited: bool
 
@@ -78,6 +79,8 @@ class Lane:
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], settings: LaneSettings, witness: Witness) -> None:
         self.waiting = 0
+        self.waiting_bytes = 0
+        """How large the events are that are queued or under way."""
         self._began: float | None = None
         """When the transaction under way began; None while there is none."""
         self._took = 0.0
@@ -115,6 +118,7 @@ class Lane:
         request: Q,
         *,
         weight: int = 1,
+        size: int = 0,
         only_if_awaited: bool = False,
     ) -> R:
         """Return the answer of ``work`` to ``request`` once it is committed.
@@ -124,8 +128,11 @@ class Lane:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         future = asyncio.get_running_loop().create_future()
-        call = _Call(work=work, request=request, weight=weight, future=future, only_if_awaited=only_if_awaited)
+        call = _Call(
+            work=work, request=request, weight=weight, size=size, future=future, only_if_awaited=only_if_awaited
+        )
         self.waiting += weight
+        self.waiting_bytes += size
         self._queue.append(call)
         self._called.set()
         answer: R = await future
@@ -216,6 +223,7 @@ class Lane:
 
     def _resolve(self, call: _Call, answer: Any, error: Exception | None) -> None:
         self.waiting -= call.weight
+        self.waiting_bytes -= call.size
         if call.future.done():  # the caller was cancelled
             return
         if error is None:

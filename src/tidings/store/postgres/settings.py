@@ -12,7 +12,7 @@ class PostgresSettings:
     """How long things may take, and how much may wait."""
 
     connect_timeout_ms: int = 5_000
-    """How long connecting may take."""
+    """How long connecting may take; each host of the URL has that long."""
     statement_timeout_ms: int = 10_000
     """How long one statement may take, waiting for others' locks included, before the server ends it."""
     idle_timeout_ms: int = 10_000
@@ -29,6 +29,8 @@ class PostgresSettings:
     """How often to look while we do not."""
     queue_limit: int = 20_000
     """How many events and contacts may wait for the writer; past it callers are told to come back."""
+    queue_bytes: int = 64 * 1024 * 1024
+    """How large the events that wait for the writer may be together; past it callers are told to come back."""
     longest_wait_ms: int = 10_000
     """How long what comes in may have to wait for the writer; past it callers are told to come back."""
     batch_limit: int = 4_096

@@ -8,8 +8,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from tidings.errors import Overloaded
 from tidings.model import Attempt, Contact, Delivery, Recipient, State, Suppression, SuppressionReason
+from tidings.store.admission import Admission, size_of
 from tidings.store.causes import check_intervention, check_settlement
 from tidings.store.erasing import Stretch, in_stretches
 from tidings.store.moved import MovesSeen
@@ -77,8 +77,6 @@ from tidings.store.values import (
 _FLEET_IDLE_MS: Final = 2_000
 """For so long one that is paused can keep the others from telling of themselves."""
 _FLEET_STATEMENT_MS: Final = 4_000
-_RETRY_AFTER: Final = 1.0
-"""Seconds; a full queue is worked off in less."""
 
 
 class _Intake:
@@ -148,8 +146,10 @@ class PostgresStore:
         self._lanes = lanes
         self._work = work
         self._wakeups = wakeups
-        self._settings = settings
         self.fleet = PostgresFleet(lanes.fleet)
+        self._admission = Admission(
+            rows=settings.queue_limit, size=settings.queue_bytes, longest_wait=settings.longest_wait_ms / 1_000
+        )
 
     @property
     def transactions(self) -> int:
@@ -160,9 +160,14 @@ class PostgresStore:
         """See the port; raises Overloaded when too much is waiting."""
         if not publications:
             return []
-        self._admit(len(publications))
+        size = size_of(publications)
+        self._admit(len(publications), size)
         return await self._lanes.intake.run(
-            self._work.intake.recorder.record, publications, weight=len(publications), only_if_awaited=True
+            self._work.intake.recorder.record,
+            publications,
+            weight=len(publications),
+            size=size,
+            only_if_awaited=True,
         )
 
     async def lease(
@@ -344,21 +349,8 @@ class PostgresStore:
         """See the port: commits a row."""
         await self._lanes.intake.run(beat, None)
 
-    def _admit(self, rows: int) -> None:
-        waiting, limit = self._lanes.intake.waiting, self._settings.queue_limit
-        if waiting and waiting + rows > limit:
-            raise Overloaded(
-                f"{waiting} rows are waiting to be written and {rows} more would pass the limit of {limit}; "
-                "send them again after a moment",
-                retry_after=_RETRY_AFTER,
-            )
-        wait, longest = self._lanes.intake.expected_wait(), self._settings.longest_wait_ms / 1_000
-        if wait > longest:
-            raise Overloaded(
-                f"the database is slow: what comes now would wait about {wait:.1f} s for it, more than the "
-                f"{longest:g} s that are allowed; send it again after a moment",
-                retry_after=_RETRY_AFTER,
-            )
+    def _admit(self, rows: int, size: int = 0) -> None:
+        self._admission.check(self._lanes.intake, rows=rows, size=size)
 
 
 @asynccontextmanager

@@ -57,6 +57,8 @@ class SqliteSettings:
     """How long a write waits for another process that holds the database."""
     queue_limit: int = 20_000
     """How many events and contacts may wait for the writer; past it callers are told to come back."""
+    queue_bytes: int = 64 * 1024 * 1024
+    """How large the events that wait for the writer may be together; past it callers are told to come back."""
     longest_wait: float = 2.0
     """How long events may have to wait for the writer, seconds, going by its last transactions; past it callers are
     told to come back, because most would give up before they are answered."""

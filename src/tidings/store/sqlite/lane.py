@@ -41,6 +41,7 @@ class _Call:
     work: Work
     request: Any
     weight: int
+    size: int
     future: asyncio.Future[Any]
     only_if_awaited: bool
     answer: Any = None
@@ -52,6 +53,8 @@ class Lane:
 
     def __init__(self, connection: Connection, *, name: str, begin: str, batch_limit: int, witness: Witness) -> None:
         self.waiting = 0
+        self.waiting_bytes = 0
+        """How large the events are that are queued or under way."""
         self.transactions = 0
         """How many transactions were committed: with group commit, far fewer than calls."""
         self._began: float | None = None
@@ -94,6 +97,7 @@ class Lane:
         request: Q,
         *,
         weight: int = 1,
+        size: int = 0,
         only_if_awaited: bool = False,
     ) -> R:
         """Return the answer of ``work`` to ``request`` once it is committed.
@@ -103,8 +107,11 @@ class Lane:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         future = self._loop.create_future()
-        call = _Call(work=work, request=request, weight=weight, future=future, only_if_awaited=only_if_awaited)
+        call = _Call(
+            work=work, request=request, weight=weight, size=size, future=future, only_if_awaited=only_if_awaited
+        )
         self.waiting += weight
+        self.waiting_bytes += size
         if not self._gathered:
             self._loop.call_soon(self._hand_over)
         self._gathered.append(call)
@@ -180,6 +187,7 @@ class Lane:
     def _resolve(self, batch: list[_Call]) -> None:
         for call in batch:
             self.waiting -= call.weight
+            self.waiting_bytes -= call.size
             if call.future.done():  # the caller was cancelled
                 continue
             if call.error is not None:

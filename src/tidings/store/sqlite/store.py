@@ -8,8 +8,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
-from tidings.errors import Overloaded
 from tidings.model import Attempt, Contact, Delivery, Recipient, State, Suppression, SuppressionReason
+from tidings.store.admission import Admission, size_of
 from tidings.store.causes import check_intervention, check_settlement
 from tidings.store.erasing import Stretch, in_stretches
 from tidings.store.feed import Feed
@@ -61,8 +61,6 @@ from tidings.store.values import (
     SuppressionPage,
 )
 
-_RETRY_AFTER: Final = 1.0
-"""Seconds; a full queue is worked off in less."""
 _LOOK_SECONDS: Final = 0.05
 """How often somebody who waits for work looks whether another process has written."""
 
@@ -157,8 +155,9 @@ class SqliteStore:
         self._writing = writing
         self._reader = Reader(writing.ids)
         self._heard = heard
-        self._queue_limit = settings.queue_limit
-        self._longest_wait = settings.longest_wait
+        self._admission = Admission(
+            rows=settings.queue_limit, size=settings.queue_bytes, longest_wait=settings.longest_wait
+        )
         self._empty_log = empty_log
         self._seen_version = -1
         self.fleet = SqliteFleet(lanes.write, lanes.look_up)
@@ -172,9 +171,14 @@ class SqliteStore:
         """See the port; raises Overloaded when too much is waiting."""
         if not publications:
             return []
-        self._admit(len(publications))
+        size = size_of(publications)
+        self._admit(len(publications), size)
         return await self._lanes.write.run(
-            self._writing.recorder.record, publications, weight=len(publications), only_if_awaited=True
+            self._writing.recorder.record,
+            publications,
+            weight=len(publications),
+            size=size,
+            only_if_awaited=True,
         )
 
     async def lease(
@@ -373,21 +377,8 @@ class SqliteStore:
         """See the port: commits a row."""
         await self._lanes.write.run(beat, None)
 
-    def _admit(self, rows: int) -> None:
-        waiting = self._lanes.write.waiting
-        if waiting and waiting + rows > self._queue_limit:
-            raise Overloaded(
-                f"{waiting} rows are waiting to be written and {rows} more would pass the limit of "
-                f"{self._queue_limit}; send them again after a moment",
-                retry_after=_RETRY_AFTER,
-            )
-        wait = self._lanes.write.expected_wait()
-        if wait > self._longest_wait:
-            raise Overloaded(
-                f"the database is slow: what comes now would wait about {wait:.1f} s for it, more than the "
-                f"{self._longest_wait:g} s that are allowed; send it again after a moment",
-                retry_after=_RETRY_AFTER,
-            )
+    def _admit(self, rows: int, size: int = 0) -> None:
+        self._admission.check(self._lanes.write, rows=rows, size=size)
 
 
 @asynccontextmanager

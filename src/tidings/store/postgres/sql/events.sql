@@ -19,7 +19,8 @@ ON CONFLICT (org_id, event_id) DO NOTHING
 RETURNING org_id, event_id, seq;
 
 -- decided_events
--- What was decided for events, by identity.
+-- What was decided for events, by identity. Locking them leaves a trace in the log, so that committing waits for the
+-- standby: whoever stored them may have given up waiting.
 SELECT org_id, event_id, digest, matched_rules, ARRAY(
     SELECT id FROM (
         SELECT seq, id FROM delivery WHERE delivery.event_id = event.event_id AND delivery.org_id = event.org_id
@@ -29,7 +30,8 @@ SELECT org_id, event_id, digest, matched_rules, ARRAY(
     ) AS told
     ORDER BY seq
 ) AS delivery_ids
-FROM unnest(:org_ids::bigint[], :event_ids::text[]) AS wanted (org_id, event_id) JOIN event USING (org_id, event_id);
+FROM unnest(:org_ids::bigint[], :event_ids::text[]) AS wanted (org_id, event_id) JOIN event USING (org_id, event_id)
+FOR KEY SHARE OF event;
 
 -- get_event
 -- One event.
