@@ -98,19 +98,32 @@ class Cluster:
             self._command("psql", "-qX", *place, *commands, data=False), check=True, stdout=subprocess.DEVNULL
         )
 
+    def admit(self, *rules: str) -> None:
+        """Let in by these rules, as ``pg_hba.conf`` has them, and by no others."""
+        (self.folder / "data" / "pg_hba.conf").write_text("\n".join(rules) + "\n")
+        self.tell("SELECT pg_reload_conf()")
+
     def promote(self) -> None:
         """Let a standby take writes."""
         self._run("pg_ctl", "promote", "-w")
 
     @property
-    def pid(self) -> int:
+    def runs(self) -> bool:
+        """Whether the server has not ended by itself."""
+        return self._server is not None and self._server.poll() is None
+
+    @property
+    def pids(self) -> list[int]:
+        """The server's processes, the one that started the others first."""
         assert self._server is not None
-        return self._server.pid
+        first = self._server.pid
+        return [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
 
     def stop(self, *, at_once: bool = False) -> None:
         """Stop the server: in order, or as a crash would."""
-        if self._server is not None:
+        if self.runs:
             self._run("pg_ctl", "stop", "-m", "immediate" if at_once else "fast", "-w")
+        if self._server is not None:
             self._server.wait(timeout=30)
             self._server = None
 
@@ -166,11 +179,11 @@ def _group() -> str:
 
 
 @contextmanager
-def a_cluster(*, durable: bool) -> Iterator[Cluster]:
+def a_cluster(*, durable: bool, within: Path | None = None, **settings: str) -> Iterator[Cluster]:
     """A server that is started, for the length of a test."""
-    with tempfile.TemporaryDirectory(prefix="tidings-pg-") as folder:  # a socket's path must be short
+    with tempfile.TemporaryDirectory(prefix="tidings-pg-", dir=within) as folder:  # a socket's path must be short
         cluster = Cluster(Path(folder), durable=durable)
-        cluster.start()
+        cluster.start(**settings)
         try:
             yield cluster
         finally:

@@ -55,11 +55,6 @@ async def soon(call: Callable[[], Awaitable[object]]) -> None:
                 return
 
 
-def with_children(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
-
-
 @pytest.mark.parametrize("at_once", [False, True], ids=["stopped", "crashed"])
 async def test_what_was_acknowledged_survives_and_the_store_goes_on_by_itself(at_once: bool) -> None:  # noqa: FBT001 (a parameter)
     acknowledged: list[Publication] = []
@@ -110,7 +105,7 @@ async def test_a_server_that_says_nothing_is_unavailable_until_it_goes_on() -> N
     with a_cluster(durable=False) as cluster:
         async with hasty_store(cluster.url("postgres")) as store:
             await store.record([first])
-            paused = with_children(cluster.pid)
+            paused = cluster.pids
             for pid in paused:
                 os.kill(pid, signal.SIGSTOP)
             async with asyncio.timeout(40):

@@ -1,6 +1,7 @@
 """A full disk and a locked database, as publishers see them: a clear refusal in time, nothing by halves, on again."""
 
 import asyncio
+import re
 import resource
 import sqlite3
 import time
@@ -8,31 +9,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
-import aiohttp
-import grpc
 import pytest
-from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 
+from disk_kit import filled_up, needs_mount, small_disk
 from gateway_kit import (
     CRM_SECRET,
     RunningGateway,
-    details_of,
     eventually,
     open_test_gateway,
     running_gateway,
     state_of,
     write_config,
 )
+from outage_kit import is_logged, issued, readiness, refusal, until_refused
 from rulebook_kit import write_rulebook
 from sink_kit import HttpSink, Reply, http_sink
-from tidings.events import convert_one, sample
-from tidings.events.v1.event_pb2 import Event
-
-
-def issued(event_id: str) -> Event:
-    event = convert_one(sample("pointsIssued")).event
-    event.event_id = event_id
-    return event
 
 
 @pytest.fixture
@@ -41,24 +32,8 @@ async def sink() -> AsyncIterator[HttpSink]:
         yield server
 
 
-def configured(folder: Path, sink: HttpSink) -> Path:
-    return write_config(folder, rules=str(write_rulebook(folder / "rules", crm=sink.url)))
-
-
-async def refusal(gateway: RunningGateway, event: Event) -> grpc.aio.AioRpcError:
-    """Publish what cannot be taken; return the answer, with its details checked."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await gateway.publish(event)
-    info, retry = ErrorInfo(), RetryInfo()
-    assert [detail.Unpack(each) for detail, each in zip(details_of(caught.value), (info, retry), strict=True)] == [
-        True
-    ] * 2
-    assert (caught.value.code(), info.reason, retry.retry_delay.seconds) == (
-        grpc.StatusCode.UNAVAILABLE,
-        "STORE_UNAVAILABLE",
-        1,
-    )
-    return caught.value
+def configured(folder: Path, sink: HttpSink, **sections: object) -> Path:
+    return write_config(folder, rules=str(write_rulebook(folder / "rules", crm=sink.url)), **sections)
 
 
 def rows(database: Path, table: str) -> int:
@@ -79,14 +54,6 @@ def full_disk(process: int, database: Path) -> Iterator[None]:
         resource.prlimit(process, resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def readiness(gateway: RunningGateway) -> int:
-    async with (
-        aiohttp.ClientSession(f"http://127.0.0.1:{gateway.http_port}") as http,
-        http.get("/readyz") as response,
-    ):
-        return response.status
-
-
 async def test_a_full_disk_refuses_events_keeps_no_half_and_is_forgotten_once_there_is_room(
     tmp_path: Path, sink: HttpSink
 ) -> None:
@@ -96,15 +63,32 @@ async def test_a_full_disk_refuses_events_keeps_no_half_and_is_forgotten_once_th
         await gateway.ended(first.delivery_ids[0])
         with full_disk(gateway.process.pid, database):
             errors = await asyncio.gather(*(refusal(gateway, issued(f"full-{number}")) for number in range(5)))
-            assert all("cannot serve" in str(error.details()) for error in errors)
-            assert await readiness(gateway) == 503
+            assert all("cannot serve" in error for error in errors)
+            assert (await readiness(gateway))[0] == 503
             assert (rows(database, "event"), rows(database, "delivery")) == (1, 1)
         answers = [await gateway.publish(issued(f"full-{number}")) for number in range(5)]
         assert [answer.duplicate for answer in answers] == [False] * 5
-        assert await readiness(gateway) == 200
+        assert (await readiness(gateway))[0] == 200
         names = [*first.delivery_ids, *(name for answer in answers for name in answer.delivery_ids)]
         assert {state_of(await gateway.ended(name)) for name in names} == {"DELIVERED"}
     assert sorted(call.headers["webhook-id"] for call in sink.received) == sorted(names)
+
+
+@needs_mount
+async def test_a_disk_without_a_free_byte_is_told_of_and_what_was_acknowledged_is_delivered(
+    tmp_path: Path, sink: HttpSink
+) -> None:
+    with small_disk(8) as disk:
+        config = configured(tmp_path, sink, store=f"sqlite:///{disk}/tidings.db")
+        async with open_test_gateway(config) as gateway:
+            with filled_up(disk):
+                names, refused = await until_refused(gateway)
+                assert re.search("the disk.* is full|the disk failed", refused)
+                _, store = await readiness(gateway)
+                assert (store["status"] != "ok", refused in store["detail"]) == (True, True)
+            names += (await gateway.publish(issued("after"))).delivery_ids
+            assert {state_of(await gateway.ended(name)) for name in names} == {"DELIVERED"}
+    assert {call.headers["webhook-id"] for call in sink.received} == set(names)
 
 
 async def test_what_was_sent_while_the_disk_was_full_is_settled_once_there_is_room(
@@ -117,7 +101,7 @@ async def test_what_was_sent_while_the_disk_was_full_is_settled_once_there_is_ro
         await eventually(lambda: _reached(sink, 1))
         with full_disk(gateway.process.pid, tmp_path / "tidings.db"):
             sink.release.set()
-            await eventually(lambda: _logged(gateway, "store.unavailable"))
+            await eventually(lambda: _logged(gateway, "cannot serve"))
         assert state_of(await gateway.ended(answer.delivery_ids[0])) == "DELIVERED"
     assert len(sink.received) == 1
 
@@ -140,7 +124,7 @@ async def test_a_locked_database_refuses_events_in_time_and_is_forgotten_once_it
             began = time.monotonic()
             errors = await asyncio.gather(*(refusal(gateway, issued(f"locked-{number}")) for number in range(5)))
             assert time.monotonic() - began < 15  # the store waits 5 s for a lock
-            assert all("another process holds it locked" in str(error.details()) for error in errors)
+            assert all("another process holds it locked" in error for error in errors)
         assert rows(database, "event") == 0
         answers = [await gateway.publish(issued(f"locked-{number}")) for number in range(5)]
         names = [name for answer in answers for name in answer.delivery_ids]
@@ -153,5 +137,5 @@ async def _reached(sink: HttpSink, wanted: int) -> bool:
     return len(sink.received) >= wanted
 
 
-async def _logged(gateway: RunningGateway, event: str) -> bool:
-    return any(entry["event"] == event for entry in gateway.log)
+async def _logged(gateway: RunningGateway, words: str) -> bool:
+    return is_logged(gateway, words)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,18 +10,21 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from gateway_kit import CRM_SECRET, RunningGateway, eventually, open_test_gateway, running_gateway, write_config
 from rulebook_kit import write_rulebook
 from sink_kit import http_sink
 from store_kit import T0, make_publications
+from tidings.errors import StoreUnavailable
 from tidings.events import convert_one, sample
 from tidings.gateway.v1.rule_service_pb2 import ReloadRulesRequest
 from tidings.gateway.v1.rule_service_pb2_grpc import RuleServiceStub
+from tidings.intake.refusals import Refusals
 from tidings.model import State
 from tidings.store import Store, open_store
 from tidings.web.counting import OLDEST_SECONDS, BacklogCount
-from tidings.web.readiness import DispatchStanding, Readiness, RulebookStanding, Status, worst
+from tidings.web.readiness import Check, DispatchStanding, Readiness, RulebookStanding, Status, worst
 
 LIVE = RulebookStanding(revision="rev-1", last_reload_at=T0, errors=0)
 WELL = DispatchStanding(ended=False, idle_seconds=0.5)
@@ -47,9 +50,15 @@ def asking(
     now: int = T0,
     rulebook: RulebookStanding = LIVE,
     dispatch: DispatchStanding | None = WELL,
+    refused: Callable[[], str | None] = lambda: None,
 ) -> Readiness:
     return Readiness(
-        store=store, rulebook=lambda: rulebook, dispatch=lambda: dispatch, clock=lambda: now, longest_overdue=300
+        store=store,
+        refused=refused,
+        rulebook=lambda: rulebook,
+        dispatch=lambda: dispatch,
+        clock=lambda: now,
+        longest_overdue=300,
     )
 
 
@@ -95,6 +104,36 @@ async def test_a_locked_database_is_not_ready(tmp_path: Path) -> None:
             return (await readyz(gateway))[0] == 200
 
         assert await eventually(well)
+
+
+async def test_a_store_that_answers_and_refuses_events_is_told_of_for_a_while_and_logged_now_and_then(
+    store: Store,
+) -> None:
+    now = [0.0]
+    refusals = Refusals(monotonic=lambda: now[0])
+    readiness = asking(store, refused=refusals.of_late)
+    assert (await readiness.checks())["store"] == Check(status=Status.OK)
+    with capture_logs() as lines:
+        for at, said, count in (
+            (0.0, "it is stopping", 1),
+            (1.0, "its disk is full", 1),
+            (9.9, "it is stopping", 3),
+            (10.0, "its disk is full", 4),
+            (11.0, "its disk is full", 5),
+        ):
+            now[0] = at
+            refusals.note(StoreUnavailable(said), count)
+    assert [(each["event"], each["error"], each["refused"]) for each in lines] == [
+        ("store.unavailable", "it is stopping", 1),
+        ("store.unavailable", "its disk is full", 1),
+        ("store.unavailable", "its disk is full", 12),
+    ]
+    now[0] = 20.9
+    assert (await readiness.checks())["store"] == Check(
+        status=Status.DEGRADED, detail="events were refused within the last seconds: its disk is full"
+    )
+    now[0] = 21.0
+    assert (await readiness.checks())["store"] == Check(status=Status.OK)
 
 
 async def test_a_backlog_that_is_too_old_is_reported(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ async def open_status(core: Core, role: Role) -> AsyncIterator[StatusPages]:
     """Make the pages that say how the gateway does."""
     readiness = Readiness(
         store=core.store,
+        refused=core.publish.refusals.of_late,
         rulebook=lambda: _rulebook_standing(core.reloader),
         dispatch=_dispatch_standing(core.dispatcher, role),
         clock=system_clock,

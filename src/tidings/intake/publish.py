@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tidings.errors import EventIdReused, InvalidEvent, TidingsError
+from tidings.errors import EventIdReused, InvalidEvent, StoreUnavailable, TidingsError
 from tidings.events import (
     contact_told,
     derive_event_id,
@@ -17,6 +17,7 @@ from tidings.events import (
 )
 from tidings.events.v1.event_pb2 import Event
 from tidings.intake.gathering import by_their_clocks
+from tidings.intake.refusals import Refusals
 from tidings.intake.sharing import SharedCommits
 from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebook, Rulebooks
@@ -63,6 +64,8 @@ class Publish:
         clock: Clock = system_clock,
         traces: "PublishTraces | None" = None,
     ) -> None:
+        self.refusals = Refusals()
+        """What the store could not take of late."""
         self._store = store
         self._traces = traces
         self._rulebooks = rulebooks
@@ -135,10 +138,14 @@ class Publish:
         await self._store.record([Publication(stored, tuple(deliveries))])
 
     async def _record(self, publications: list[Publication], traced: "list[PublishTrace]") -> list[RecordResult]:
-        with self._record_seconds.time():
-            if self._traces is None or not traced:
-                return await self._store.record(publications)
-            return await self._traces.record(self._store, publications, traced)
+        try:
+            with self._record_seconds.time():
+                if self._traces is None or not traced:
+                    return await self._store.record(publications)
+                return await self._traces.record(self._store, publications, traced)
+        except StoreUnavailable as error:
+            self.refusals.note(error, len(publications))
+            raise
 
     def _prepare(
         self, event: Event, rulebook: Rulebook, traced: "list[PublishTrace]", *, now: int

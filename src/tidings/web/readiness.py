@@ -64,13 +64,18 @@ class Readiness:
         self,
         *,
         store: Store,
+        refused: Callable[[], str | None],
         rulebook: Callable[[], RulebookStanding],
         dispatch: Callable[[], DispatchStanding | None],
         clock: Callable[[], int],
         longest_overdue: float,
     ) -> None:
-        """Report a backlog due for more than ``longest_overdue`` seconds; dispatch is None where there is none."""
+        """Report a backlog due for more than ``longest_overdue`` seconds; dispatch is None where there is none.
+
+        ``refused`` returns what the store said when it refused events of late.
+        """
         self._store = store
+        self._refused = refused
         self._rulebook = rulebook
         self._dispatch = dispatch
         self._clock = clock
@@ -96,12 +101,19 @@ class Readiness:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await self._store.check()
-                return Check(status=Status.OK), await self.overdue_seconds()
+                return self._store_that_answers(), await self.overdue_seconds()
         except TimeoutError:
             error: TidingsError = StoreUnavailable(f"the store did not answer within {_PATIENCE_SECONDS:g} seconds")
         except TidingsError as known:
             error = known
         return Check(status=Status.FAILED, detail=str(error)), None
+
+    def _store_that_answers(self) -> Check:
+        """Answer for a store that takes a small row; that is not to say that it takes events."""
+        said = self._refused()
+        if said is not None:
+            return Check(status=Status.DEGRADED, detail=f"events were refused within the last seconds: {said}")
+        return Check(status=Status.OK)
 
     def _backlog(self, overdue: float | None) -> Check:
         if overdue is None:

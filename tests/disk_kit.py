@@ -1,0 +1,58 @@
+"""A disk of a few megabytes that can be filled up."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """Mount a disk of its own in memory, for the length of a test."""
+    with tempfile.TemporaryDirectory(prefix="tidings-disk-") as folder:
+        _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tidings-test", folder)
+        try:
+            yield Path(folder)
+        finally:
+            _run("umount", "--lazy", folder)
+
+
+def _may_mount() -> bool:
+    try:
+        with small_disk(1):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+@contextmanager
+def filled_up(disk: Path) -> Iterator[None]:
+    """Leave no byte free on a disk while the block runs."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            with _until_full():
+                while True:
+                    file.write(bytes(size))
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+@contextmanager
+def _until_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        return
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+needs_mount = pytest.mark.skipif(not _may_mount(), reason="only root may mount a small disk")
