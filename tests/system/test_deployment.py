@@ -3,21 +3,27 @@
 No container engine and no systemd run here: what is tested is what these files say.
 """
 
+import asyncio
 import configparser
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from gateway_kit import run_tidings, running_gateway, write_config
+from gateway_kit import TIDINGS, environment, eventually, run_tidings, running_gateway, write_config
+from postgres_kit import a_cluster, free_port, needs_postgres
 from rulebook_kit import write_rulebook
+from smtp_kit import SmtpSink, smtp_sink
 from tidings.cli import COMMANDS
+from tidings.client import TidingsClient
 from tidings.config import Settings, load_settings
+from tidings.events import convert_one, sample
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,15 +75,39 @@ def services() -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / "compose.yaml").read_text())["services"])
 
 
-def test_the_settings_of_the_composition_are_accepted_on_top_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    gateway = services()["gateway"]
-    settings = settings_from({**docker_environment(), **gateway["environment"]}, monkeypatch)
+def gateways() -> dict[str, Any]:
+    return {name: each for name, each in services().items() if name.startswith("gateway-")}
+
+
+GIVEN = {"DATABASE_PASSWORD": "a-password", "CAPILLARY_KEY": "a-key"}
+"""What the first lines of the composition have its user export."""
+
+
+def interpolated(value: str) -> str:
+    """Put in what is exported, as ``docker compose`` does; what is wanted and not given is a KeyError."""
+
+    def put_in(found: re.Match[str]) -> str:
+        return GIVEN.get(found["name"], found["default"]) if found["operator"] == ":-" else GIVEN[found["name"]]
+
+    return re.sub(r"\$\{(?P<name>\w+)(?P<operator>:-|:\?)(?P<default>[^}]*)\}", put_in, value)
+
+
+def composed_environment(gateway: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a gateway's process finds, the image's settings included."""
+    return docker_environment() | {name: interpolated(value) for name, value in gateway["environment"].items()}
+
+
+@pytest.mark.parametrize("name", ["gateway-1", "gateway-2"])
+def test_the_settings_of_the_composition_are_accepted_on_top_of_the_images(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = gateways()[name]
+    settings = settings_from(composed_environment(gateway), monkeypatch)
     listening = {each.rpartition(":")[2] for each in (settings.grpc.listen, settings.http.listen)}
     assert {each.rpartition(":")[2] for each in gateway["ports"]} == listening
     assert set(given("EXPOSE")[0].split()) == listening
-    assert all(each.startswith("127.0.0.1:") for service in services().values() for each in service["ports"])
     mounted = {each.split(":")[1] for each in gateway["volumes"]}
-    assert {str(settings.rules), str(settings.auth.keys)} <= mounted
+    assert {str(settings.rules), str(settings.auth.keys)} == mounted
     assert settings.email.transport is not None
     assert gateway["command"][0] in COMMANDS
     brands = "".join(each.read_text() for each in (ROOT / "rules" / "brands").glob("*.yaml"))
@@ -86,13 +116,97 @@ def test_the_settings_of_the_composition_are_accepted_on_top_of_the_images(monke
     assert int(gateway["stop_grace_period"].removesuffix("s")) > settings.dispatch.drain + 1
 
 
-def test_what_the_composition_mounts_and_starts_exists() -> None:
-    parts = services()
-    assert set(parts["gateway"]["depends_on"]) <= set(parts)
-    sources = {each.split(":")[0] for each in parts["gateway"]["volumes"]} - {"data"}
+def test_ports_of_the_composition_are_this_machines_own_and_taken_once() -> None:
+    published = [each for service in services().values() for each in service.get("ports", ())]
+    assert all(each.startswith("127.0.0.1:") for each in published)
+    assert len({each.split(":")[1] for each in published}) == len(published) == 5
+
+
+def test_the_composition_is_several_gateways_on_the_database_that_it_makes() -> None:
+    first, second = gateways().values()
+    assert {name: each for name, each in first.items() if name != "ports"} == {
+        name: each for name, each in second.items() if name != "ports"
+    }
+    database = services()["database"]["environment"]
+    user, password, name = (database[f"POSTGRES_{each}"] for each in ("USER", "PASSWORD", "DB"))
+    assert first["environment"]["TIDINGS_STORE"] == f"postgresql://{user}@database/{name}"
+    assert interpolated(first["environment"]["PGPASSWORD"]) == interpolated(password) == GIVEN["DATABASE_PASSWORD"]
+    assert first["environment"]["TIDINGS_EMAIL__TRANSPORT"].startswith("smtp://mail:")
+
+
+def test_what_the_composition_mounts_and_waits_for_exists() -> None:
+    composition = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    mounts = [each.split(":")[0] for service in services().values() for each in service.get("volumes", ())]
+    assert set(composition["volumes"]) == {each for each in mounts if not each.startswith(".")}
     # The key file is made by the command that the file's first lines name.
-    assert {source for source in sources if not (ROOT / source).exists()} == {"./deploy/etc/keys.yaml"}
+    missing = {each for each in mounts if each.startswith(".") and not (ROOT / each).exists()}
+    assert missing == {"./deploy/etc/keys.yaml"}
     assert "--file deploy/etc/keys.yaml" in (ROOT / "compose.yaml").read_text()
+    for gateway in gateways().values():
+        assert set(gateway["depends_on"]) == set(services()) - set(gateways())
+    awaited = {name for name, how in gateway["depends_on"].items() if how["condition"] == "service_healthy"}
+    assert awaited == {name for name, service in services().items() if "healthcheck" in service} == {"database"}
+
+
+@asynccontextmanager
+async def composed(gateway: Mapping[str, Any], instead: Mapping[str, str], folder: Path) -> AsyncIterator[int]:
+    """Run a gateway of the composition by its own command and environment; yield its gRPC port."""
+    told = composed_environment(gateway)
+    for theirs, ours in instead.items():
+        told = {name: value.replace(theirs, ours) for name, value in told.items()}
+    process = await asyncio.create_subprocess_exec(
+        TIDINGS, *gateway["command"], env=environment(told), cwd=folder, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(90):
+            while (line := json.loads(await process.stderr.readline()))["event"] != "gateway.started":
+                pass
+        yield line["grpc_port"]
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+@needs_postgres
+@pytest.mark.long
+@pytest.mark.timeout(240)
+async def test_the_gateways_of_the_composition_work_together_and_their_mail_arrives(tmp_path: Path) -> None:
+    """Their own commands and variables; only addresses and folders are this machine's."""
+    made = ["create", "order service", "--orgs", "all", "--allow", "publish", "--file", str(tmp_path / "keys.yaml")]
+    code, key, err = await run_tidings("keys", *made)
+    assert code == 0, err
+    port = str(free_port())
+    with a_cluster(durable=False, listen_addresses="127.0.0.1", port=port) as cluster:
+        cluster.tell(f"ALTER ROLE tidings PASSWORD '{GIVEN['DATABASE_PASSWORD']}'", "CREATE DATABASE tidings")
+        cluster.admit("host tidings tidings 127.0.0.1/32 scram-sha-256", "local all all trust")
+        async with smtp_sink() as mail, AsyncExitStack() as closing:
+            instead = {
+                "@database/": f"@127.0.0.1:{port}/",
+                "//mail:1025": f"//127.0.0.1:{mail.port}",
+                "0.0.0.0:50051": "127.0.0.1:0",
+                "0.0.0.0:8080": "127.0.0.1:0",
+                "/etc/tidings/rules": str(ROOT / "rules"),
+                "/etc/tidings/keys.yaml": str(tmp_path / "keys.yaml"),
+            }
+            ports = [
+                await closing.enter_async_context(composed(each, instead, tmp_path)) for each in gateways().values()
+            ]
+            event = convert_one(sample("issueRewardFailure")).event
+            event.org_id = 50750
+            answers = []
+            for each in ports:
+                client = TidingsClient(f"127.0.0.1:{each}", key=key.strip())
+                answers.append(await (await closing.enter_async_context(client)).publish(event))
+            assert [each.duplicate for each in answers] == [False, True]
+            await eventually(lambda: arrived(mail))
+        (message,) = mail.messages
+    assert message.recipients == ("loyalty-team@example.com",)
+    assert message.message["message-id"].startswith(f"<{answers[0].delivery_ids[0]}@")
+
+
+async def arrived(mail: SmtpSink) -> bool:
+    return bool(mail.messages)
 
 
 def unit() -> configparser.ConfigParser:
