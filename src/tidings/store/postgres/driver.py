@@ -101,6 +101,8 @@ _MEANING: Final[Mapping[str, str]] = {
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same transaction may well succeed when it is tried again at once."""
+    if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError):
+        return True  # a newer release has added to a table since the statement was prepared
     return getattr(error, "sqlstate", None) in _PASSING
 
 
