@@ -9,6 +9,7 @@ import functools
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -102,6 +103,18 @@ class Cluster:
         """Let in by these rules, as ``pg_hba.conf`` has them, and by no others."""
         (self.folder / "data" / "pg_hba.conf").write_text("\n".join(rules) + "\n")
         self.tell("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let no process of the server do anything, as on a disk that does not answer."""
+        paused = self.pids
+        for pid in paused:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in paused:
+                os.kill(pid, signal.SIGCONT)
 
     def promote(self) -> None:
         """Let a standby take writes."""

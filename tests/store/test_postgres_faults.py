@@ -1,9 +1,7 @@
 """What the PostgreSQL store does when its server is stopped, paused, full, locked or refuses."""
 
 import asyncio
-import os
 import re
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,15 +103,11 @@ async def test_a_server_that_says_nothing_is_unavailable_until_it_goes_on() -> N
     with a_cluster(durable=False) as cluster:
         async with hasty_store(cluster.url("postgres")) as store:
             await store.record([first])
-            paused = cluster.pids
-            for pid in paused:
-                os.kill(pid, signal.SIGSTOP)
-            async with asyncio.timeout(40):
-                for call in (store.record([second]), store.get_event(50750, "e-0"), store.backlog()):
-                    with pytest.raises(StoreUnavailable):
-                        await call
-            for pid in paused:
-                os.kill(pid, signal.SIGCONT)
+            with cluster.standing_still():
+                async with asyncio.timeout(40):
+                    for call in (store.record([second]), store.get_event(50750, "e-0"), store.backlog()):
+                        with pytest.raises(StoreUnavailable):
+                            await call
 
             await soon(lambda: store.record([second]))
             assert await store.get_event(50750, "e-1") == second.event

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway_kit import eventually
-from postgres_kit import needs_postgres, shared_cluster
+from postgres_kit import Cluster, needs_postgres, shared_cluster
 from standby_kit import either, primary_and_standby
 from store_kit import make_publications
 from tidings.errors import StoreUnavailable
@@ -40,16 +40,26 @@ async def refused(store: Store, text: str) -> bool:
     return re.search(text, str(caught.value)) is not None
 
 
+async def cancelled(primary: Cluster, waiting: asyncio.Task[Recorded]) -> bool:
+    """Cancel whatever waits for the standby; say whether the call has ended."""
+    primary.tell("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+    return waiting.done()
+
+
 @needs_postgres
 @pytest.mark.timeout(240)
 async def test_what_was_acknowledged_is_on_the_standby_that_takes_over() -> None:
     with primary_and_standby() as (primary, standby):
-        async with open_store(either(primary, standby, transaction_timeout_ms="1500")) as store:
+        async with open_store(either(primary, standby, transaction_timeout_ms="2000")) as store:
             assert await recorded(store, 0) is Recorded.NEW
             await asyncio.to_thread(standby.stop)
             for _ in range(2):  # the second time it is there, committed on one side: it must not pass for a duplicate
                 with pytest.raises(StoreUnavailable, match="did not answer in time"):
                     await recorded(store, 1)
+            # Nor may one pass for kept that somebody cancels while it waits, which the server only warns of.
+            waiting = asyncio.create_task(recorded(store, 3))
+            await eventually(lambda: cancelled(primary, waiting))
+            assert "canceling wait for synchronous replication" in str(waiting.exception())
             await asyncio.to_thread(standby.start)
             assert await eventually(unless_unavailable(lambda: recorded(store, 1))) is Recorded.DUPLICATE
 

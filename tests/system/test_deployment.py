@@ -6,6 +6,7 @@ No container engine and no systemd run here: what is tested is what these files 
 import asyncio
 import configparser
 import json
+import os
 import re
 import shlex
 from collections.abc import AsyncIterator, Mapping
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway_kit import TIDINGS, environment, eventually, run_tidings, running_gateway, write_config
+from gateway_kit import environment, eventually, run_tidings, running_gateway, start_tidings, write_config
 from postgres_kit import a_cluster, free_port, needs_postgres
+from prepared_kit import read_pipe
 from rulebook_kit import write_rulebook
 from smtp_kit import SmtpSink, smtp_sink
 from tidings.cli import COMMANDS
@@ -154,18 +156,20 @@ async def composed(gateway: Mapping[str, Any], instead: Mapping[str, str], folde
     told = composed_environment(gateway)
     for theirs, ours in instead.items():
         told = {name: value.replace(theirs, ours) for name, value in told.items()}
-    process = await asyncio.create_subprocess_exec(
-        TIDINGS, *gateway["command"], env=environment(told), cwd=folder, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr is not None
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb"), Path(os.devnull).open("r+b") as nothing:  # noqa: ASYNC230 (a moment)
+        files = (nothing.fileno(), nothing.fileno(), writing)
+        process = await start_tidings(gateway["command"], files, env=environment(told), cwd=folder)
+    lines = await read_pipe(reading)
     try:
-        async with asyncio.timeout(90):
-            while (line := json.loads(await process.stderr.readline()))["event"] != "gateway.started":
+        async with asyncio.timeout(60):
+            while (line := json.loads(await lines.readline()))["event"] != "gateway.started":
                 pass
         yield line["grpc_port"]
     finally:
-        process.terminate()
-        await process.communicate()
+        process.kill()
+        await process.wait()
+        await lines.read()
 
 
 @needs_postgres

@@ -1,8 +1,6 @@
 """A gateway whose PostgreSQL is stopped, refuses it or has no room left: told in words, outlived, nothing lost."""
 
 import asyncio
-import os
-import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -100,13 +98,8 @@ async def stopped(cluster: Cluster) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def hanging(cluster: Cluster) -> AsyncIterator[None]:
-    """Let the server stand still, as on a disk that does not answer."""
-    paused = cluster.pids
-    for pid in paused:
-        os.kill(pid, signal.SIGSTOP)
-    yield
-    for pid in paused:
-        os.kill(pid, signal.SIGCONT)
+    with cluster.standing_still():
+        yield
 
 
 Trouble = Callable[[Cluster], AbstractAsyncContextManager[None]]

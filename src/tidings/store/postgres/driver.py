@@ -150,6 +150,8 @@ class Connection:
 
     def __init__(self, raw: Any, settings: PostgresSettings) -> None:
         self._raw = raw
+        self._warnings: list[str] = []
+        raw.add_log_listener(self._note)
         self._begin = (
             f"BEGIN; SET LOCAL statement_timeout = {settings.statement_timeout_ms};"
             f"SET LOCAL idle_in_transaction_session_timeout = {settings.idle_timeout_ms};"
@@ -166,8 +168,18 @@ class Connection:
         await self._raw.execute(self._begin + (_READING if read_only else "SET LOCAL synchronous_commit = on"))
 
     async def commit(self) -> None:
-        """Commit; when this fails it may or may not have happened."""
+        """Commit; when this fails it may or may not have happened.
+
+        One that the server warns of fails too: somebody cancelled it while it waited for a standby, which may lack it.
+        """
+        self._warnings.clear()
         await self._raw.execute("COMMIT")
+        if self._warnings:
+            raise StoreUnavailable(f"the PostgreSQL database cannot serve: {'; '.join(self._warnings)}")
+
+    def _note(self, _connection: Any, message: Any) -> None:
+        if message.severity_en == "WARNING":
+            self._warnings.append(str(message))
 
     async def roll_back(self) -> None:
         """Undo the transaction."""
