@@ -67,6 +67,12 @@ SELECT id FROM delivery WHERE attempts <> (SELECT count(*) FROM attempt WHERE de
 """
 
 
+_UNANSWERED: Final = """
+SELECT id, count(*) AS times FROM attempt JOIN delivery ON delivery.seq = attempt.delivery_seq
+WHERE status_code = 0 AND detail LIKE ANY (ARRAY['%no answer in time%', '%no answer within%']) GROUP BY id
+"""
+
+
 class Move(NamedTuple):
     """What the database's books say of one delivery at one moment."""
 
@@ -91,6 +97,8 @@ class SharedAccount(Account):
     """All deliveries that the database holds."""
     miscounted: Sequence[str] = ()
     """Deliveries of which the database contradicts itself."""
+    unanswered: Counter[str] = field(default_factory=Counter)
+    """How many attempts at each delivery ended without an answer in time: it may have been taken all the same."""
     blows: Counter[str] = field(default_factory=Counter)
     """How often each holder was killed or paused, or lost its database."""
 
@@ -109,11 +117,15 @@ class SharedAccount(Account):
         yield from self._out_of_order()
 
     def _careless_repeats(self) -> Iterator[str]:
-        """Only a lease that lapsed may repeat a message, and only a blow may let leases lapse."""
+        """Only a lease that lapsed may repeat a message, or an answer that came too late for whoever stood still.
+
+        And only a blow may let leases lapse.
+        """
         lapsed = [first for first, then in self._pairs() if first.taken and then.taken]
         by_delivery = Counter(each.delivery for each in lapsed)
         taken = Counter(each.name for each in self.arrivals if each.taken)
-        if careless := [name for name, times in taken.items() if times > 1 + by_delivery[name]]:
+        allowed = by_delivery + self.unanswered
+        if careless := [name for name, times in taken.items() if times > 1 + allowed[name]]:
             yield f"{len(careless)} messages were sent again although no lease had lapsed, as {min(careless)}"
         for holder, times in Counter(each.holder for each in lapsed).items():
             if times > self.blows[holder] * IN_HAND:
@@ -155,7 +167,10 @@ class SharedAccount(Account):
 
     def __str__(self) -> str:
         lapsed = sum(first.taken and then.taken for first, then in self._pairs())
-        return f"{Account.__str__(self).replace('kills', 'blows')}, {lapsed} leases lapsed"
+        return (
+            f"{Account.__str__(self).replace('kills', 'blows')}, {lapsed} leases lapsed, "
+            f"{self.unanswered.total()} attempts without an answer in time"
+        )
 
 
 _ALLOWED: Final = frozenset({(str(was), str(became)) for (was, _), became in MOVES.items()} | {("sending", "sending")})
@@ -351,6 +366,7 @@ async def _read_books(cluster: Cluster, account: SharedAccount) -> None:
         account.moves = [Move(*row) for row in await connection.fetch(f"SELECT {columns} FROM move ORDER BY number")]  # noqa: S608 (names of ours)
         account.lanes = [row["ids"] for row in await connection.fetch(_LANES)]
         account.kept = frozenset(row["id"] for row in await connection.fetch("SELECT id FROM delivery"))
+        account.unanswered = Counter({row["id"]: row["times"] for row in await connection.fetch(_UNANSWERED)})
         account.miscounted = [row["id"] for row in await connection.fetch(_MISCOUNTED)]
     finally:
         await connection.close()

@@ -71,6 +71,16 @@ def test_the_books_tell_what_must_not_happen(moves: Sequence[Move], arrivals: Se
     assert list(account.faults()) == ([fault] if fault else [])
 
 
+def test_a_message_whose_answer_came_too_late_may_be_sent_again() -> None:
+    moves = [taken(FIRST), settled(FIRST, became="waiting"), taken(FIRST), settled(FIRST)]
+    account = SharedAccount(1, moves=moves, kept=frozenset({FIRST}))
+    account.acknowledge(PublishResponse(event_id="e-1", delivery_ids=[FIRST]))
+    account.arrivals = [Arrival(FIRST, b"", 0, taken=True)] * 2
+    assert list(account.faults()) == ["1 messages were sent again although no lease had lapsed, as d-1"]
+    account.unanswered[FIRST] = 1
+    assert list(account.faults()) == []
+
+
 def test_the_books_know_how_many_leases_a_blow_may_let_lapse() -> None:
     names = [f"d-{number:02}" for number in range(IN_HAND + 1)]
     moves = [move for name in names for move in (taken(name), taken(name, "all-2", was="sending"))]
