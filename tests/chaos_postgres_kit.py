@@ -295,7 +295,7 @@ async def chaos_of_replicas(
         replicas = [_Replica(role, folder, url, sections) for role in ROLES]
         for replica in replicas:
             closing.push_async_callback(replica.kill, clients)
-        await asyncio.gather(*(replica.start(clients) for replica in replicas))
+            await replica.start(clients)
         struck = _Blows(replicas, cluster, clients, far, account)
         async with clients.publishing():
             for kind in _kinds(kills, dice):

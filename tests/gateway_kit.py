@@ -38,6 +38,8 @@ TIDINGS = str(Path(sys.executable).parent / "tidings")
 CRM_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 OPEN = frozenset({"WAITING", "HELD", "SENDING"})
 _PATIENCE = 30.0
+_START_PATIENCE = 90.0
+"""Seconds; starting from nothing takes two of CPU, which can be long in coming beside other work."""
 _NOTHING = os.open(os.devnull, os.O_RDWR)
 
 T = TypeVar("T")
@@ -163,7 +165,7 @@ async def running_gateway(config: Path, *, arguments: Sequence[str] = ()) -> Asy
     log: list[dict[str, object]] = []
     further: asyncio.Task[None] | None = None
     try:
-        started = await asyncio.wait_for(_started(lines, log), _PATIENCE)
+        started = await asyncio.wait_for(_started(lines, log), _START_PATIENCE)
         further = asyncio.create_task(_read_log(lines, log))
         async with grpc.aio.insecure_channel(f"127.0.0.1:{started['grpc_port']}") as channel:
             if started["grpc_port"]:  # a process that only dispatches has none
