@@ -1,17 +1,17 @@
 """Draining a million waiting deliveries, beside ten thousand: does the rate hold, does memory stay level?
 
-``ROWS=100000`` makes the long backlog shorter, ``DRAIN_SECONDS=10`` the time for which it is drained.
+The long backlog is drained in slices, each by a process of its own and in turn with a short one, for a minute together
+(``DRAIN_SECONDS=20`` is less, ``ROWS=100000`` makes it shorter). With ``WHOLE=1`` one more process drains what is left.
 """
 
 import asyncio
-import hashlib
 import os
-import re
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -19,224 +19,141 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import aiohttp
 import uvloop
-from measuring import Row, compared
-from rich.console import Console
-from rich.progress import track
+from draining import Look, cpu_each, look_at, rate
+from measuring import Row, compared, costed
+from waiting import fill_sqlite, write_gateway
 
-from gateway_kit import RunningGateway, running_gateway, write_config
-from tidings.app import load_rulebook
-from tidings.config import load_settings
-from tidings.events import convert_one, sample
-from tidings.events.v1.event_pb2 import Event
-from tidings.intake import system_clock
-from tidings.model import Channel, PlannedDelivery, Recipient, RecipientKind, State, delivery_id
-from tidings.store import Publication, StoredEvent, open_store
+from gateway_kit import RunningGateway, running_gateway
+from tidings.model import State
+from tidings.store import open_store
 
 _MANY: Final = int(os.environ.get("ROWS", "1000000"))
 _FEW: Final = 10_000
+_SLICES: Final = 3
 _SECONDS: Final = float(os.environ.get("DRAIN_SECONDS", "60"))
-_RUNS: Final = 3
+_WHOLE: Final = bool(os.environ.get("WHOLE"))
 _RATE_GOAL: Final = 0.9
 _MEMORY_GOAL: Final = 50.0
-_BATCH: Final = 1_000
-_ORG: Final = 50750
-_PATIENCE: Final = 120.0
+_STUCK_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.1
-_LOOKS: Final = 10
-"""A look counts what waits, so a long time is looked at no oftener than this."""
-_RULES: Final = """\
-version: 1
-rules: [{id: expiring, event: pointsExpiryReminder, notify: [{email: {to: brand, template: expiring}}]}]
-"""
-_BRAND: Final = f"""\
-version: 1
-brands: [{{org: {_ORG}, name: Example, from: rewards@example.com, alerts_to: [team@example.com]}}]
-"""
-_TEMPLATE: Final = '---\nsubject: "{{ data.pointsScheduledForExpiry | int }} points expire"\n---\nUse them.\n'
-_DELIVERED: Final = re.compile(
-    r'^tidings_deliveries_ended_total\{channel="email",state="delivered"\} (\S+)$', re.MULTILINE
-)
+_LONG_LOOK_SECONDS: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """What a gateway says of itself while it drains."""
-
-    at: float
-    took: float
-    delivered: int
-    memory: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Drained:
-    """How a backlog was drained."""
+    """How backlogs were drained, by process."""
 
-    rate: float
-    """Deliveries a second, between the first thousands and the end."""
-    settled: int
-    growth: float
-    """How far memory went above what it was after the first ten thousand, MiB."""
-    longest_look: float
-    """Seconds that the slowest answer with the metrics took, for which the backlog is counted."""
+    rates: list[float] = field(default_factory=list)
+    """Deliveries a second."""
+    cpu: list[float] = field(default_factory=list)
+    """Processor time of the gateway for each of them, µs."""
+    most: int = 0
+    """How many one process delivered."""
+    growth: float = 0.0
+    """How far a process's memory went above what it was after its first ten thousand, MiB."""
+    longest_look: float = 0.0
+    """Seconds that the slowest answer with the metrics took."""
+
+    def add(self, looks: Sequence[Look]) -> None:
+        """Take in what a process did from the first look to the last."""
+        self.rates.append(rate(looks[0], looks[-1]))
+        self.cpu.append(cpu_each(looks[0], looks[-1]) * 1e6)
+        self.most = max(self.most, looks[-1].delivered)
+        warm = [each.memory for each in looks if each.delivered >= _FEW] or [looks[-1].memory]
+        self.growth = max(self.growth, max(warm) - warm[0])
+        self.longest_look = max(self.longest_look, *(each.took for each in looks))
 
 
 def drain() -> Sequence[Row]:
     """Drain both in turn: the short backlog from full to empty each time, the long one for a share of the time."""
     with tempfile.TemporaryDirectory(prefix="tidings-bench-") as folder:
-        many, few = uvloop.run(_measure(Path(folder)))
-    settled = sum(each.settled for each in many)
-    growth = max(each.growth for each in many)
+        many, few, settled = uvloop.run(_measure(Path(folder)))
+    note = f"{_MANY:,} waiting, {settled:,} drained, all of them settled; peer: ours with {_FEW:,} waiting"
+    if _WHOLE:
+        note += (
+            f"; the last process drained {many.most:,} of them at {many.rates[-1]:,.0f}/s, {many.cpu[-1]:.0f} µs each"
+        )
     return [
-        compared(
-            "drain",
-            [each.rate for each in many],
-            [each.rate for each in few],
-            unit="deliveries/s",
-            goal=_RATE_GOAL,
-            note=f"{_MANY:,} waiting, {settled:,} drained, all of them settled; peer: ours with {_FEW:,} waiting",
-        ),
+        compared("drain", many.rates[:_SLICES], few.rates, unit="deliveries/s", goal=_RATE_GOAL, note=note),
+        costed("drain", many.cpu[:_SLICES], few.cpu, unit="µs of CPU a delivery", most=1 / _RATE_GOAL),
         Row(
             row="drain",
-            ours=growth,
+            ours=many.growth,
             peer=None,
             unit="MiB more memory",
             ratio=None,
             goal=f"< {_MEMORY_GOAL:g}",
-            met=growth < _MEMORY_GOAL,
+            met=many.growth < _MEMORY_GOAL,
             spread="",
-            note=f"over that after the first {_FEW:,}; counting the backlog took "
-            f"{max(each.longest_look for each in many) * 1000:.0f} ms at most",
+            note=f"of a process that drained up to {many.most:,}, over that after its first {_FEW:,}; it answered with "
+            f"its metrics in {many.longest_look * 1000:.0f} ms at most",
         ),
     ]
 
 
-async def _measure(folder: Path) -> tuple[list[_Drained], list[_Drained]]:
-    many: list[_Drained] = []
-    few: list[_Drained] = []
+async def _measure(folder: Path) -> tuple[_Drained, _Drained, int]:
+    many, few = _Drained(), _Drained()
+    config = await _filled(folder / "many", _MANY)
     left = _MANY
-    await _fill(folder / "many", _MANY)
-    for run in range(_RUNS):
-        await _fill(folder / f"few-{run}", _FEW)
-        few.append(await _drain(folder / f"few-{run}", _FEW, seconds=_PATIENCE))
-        many.append(await _drain(folder / "many", left, seconds=_SECONDS / _RUNS))
-        left -= many[-1].settled
-    return many, few
+    for number in range(_SLICES):
+        short = await _filled(folder / f"few-{number}", _FEW)
+        few.add(await _drain(short, _FEW))
+        many.add(await _drain(config, left, seconds=_SECONDS / _SLICES))
+        left = await _count_left(config)
+        if await _count_left(short):
+            raise AssertionError("the short backlog was not drained")
+    if _WHOLE:
+        many.add(await _drain(config, left))
+        left = await _count_left(config)
+    return many, few, _MANY - left
 
 
-# Filling
+async def _filled(folder: Path, count: int) -> Path:
+    """Write a configuration, and a database beside it in which so many deliveries wait."""
+    config = write_gateway(folder)
+    await fill_sqlite(config, count)
+    return config
 
 
-async def _fill(folder: Path, count: int) -> None:
-    """Write a rulebook, a configuration and a database in which so many deliveries wait."""
-    rules = folder / "rules"
-    for name, text in (("brands/a.yaml", _BRAND), ("a.yaml", _RULES), ("templates/expiring.en.txt", _TEMPLATE)):
-        (rules / name).parent.mkdir(parents=True, exist_ok=True)
-        (rules / name).write_text(text)
-    settings = load_settings(write_config(folder, rules=str(rules), reload={"every": 0}))
-    revision = load_rulebook(settings).revision
-    event = convert_one(sample("pointsExpiryReminder")).event
-    event.org_id = _ORG
-    console = Console(stderr=True)
-    async with open_store(settings.store) as store:
-        under_way: set[asyncio.Task[object]] = set()
-        for start in track(range(0, count, _BATCH), f"filling {count:,}", console=console, disable=count <= _FEW):
-            batch = [_publication(event, number, revision) for number in range(start, min(start + _BATCH, count))]
-            under_way.add(asyncio.create_task(store.record(batch)))
-            if len(under_way) > 2:
-                _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.gather(*under_way)
-        waiting = (await store.backlog()).counts[State.WAITING]
-    if waiting != count:
-        raise AssertionError(f"{waiting} deliveries wait, not {count}")
+async def _drain(config: Path, count: int, *, seconds: float | None = None) -> Sequence[Look]:
+    """Let a process drain a backlog until it is empty or the time is over; the looks since it was under way.
 
-
-def _publication(event: Event, number: int, revision: str) -> Publication:
-    event.event_id = f"drain-{number}"
-    content = event.SerializeToString()
-    recipient = Recipient(kind=RecipientKind.ADDRESS, name="team@example.com")
-    now = system_clock()
-    planned = PlannedDelivery(
-        id=delivery_id(org_id=_ORG, event_id=event.event_id, rule_id="expiring", action=0, recipient=recipient),
-        rule_id="expiring",
-        action=0,
-        channel=Channel.EMAIL,
-        recipient=recipient,
-        customer_id=None,
-        due_at=now,
-        expires_at=None,
-    )
-    stored = StoredEvent(
-        org_id=_ORG,
-        event_id=event.event_id,
-        name="pointsExpiryReminder",
-        received_at=now,
-        revision=revision,
-        content=content,
-        digest=hashlib.sha256(content).digest(),
-        customer_id=None,
-        matched_rules=("expiring",),
-    )
-    return Publication(event=stored, deliveries=(planned,))
-
-
-# Draining
-
-
-async def _drain(folder: Path, count: int, *, seconds: float) -> _Drained:
-    """Let a gateway drain the database until it is empty or the time is over."""
-    async with running_gateway(folder / "tidings.yaml") as gateway:
-        looks = await _watch(gateway, count, seconds=seconds)
-        code = await gateway.stop()
-    if code != 0:
-        raise AssertionError(f"the gateway ended with {code}")
-    settled = await _count_settled(folder, count, at_least=looks[-1].delivered)
-    longest = max(each.took for each in looks)
-    return _Drained(rate=_rate(looks), settled=settled, growth=_growth(looks), longest_look=longest)
-
-
-async def _watch(gateway: RunningGateway, count: int, *, seconds: float) -> list[_Look]:
-    looks: list[_Look] = []
-    ends = time.perf_counter() + seconds
-    pause = _LOOK_SECONDS if count <= _FEW else seconds / _LOOKS
-    async with aiohttp.ClientSession() as session:
-        while time.perf_counter() < ends and (not looks or looks[-1].delivered < count):
-            asked = time.perf_counter()
-            delivered = await _delivered(gateway, session)
-            at = time.perf_counter()
-            looks.append(_Look(at=at, took=at - asked, delivered=delivered, memory=_memory(gateway)))
+    Raises AssertionError unless as many were settled as it says.
+    """
+    pause = _LOOK_SECONDS if count <= _FEW else _LONG_LOOK_SECONDS
+    async with _draining(config) as gateway, aiohttp.ClientSession() as session:
+        looks = [await _moved(gateway, session, beyond=0, pause=_LOOK_SECONDS)]
+        while looks[-1].delivered < count and (seconds is None or looks[-1].at < looks[0].at + seconds):
             await asyncio.sleep(pause)
+            looks.append(await _moved(gateway, session, beyond=looks[-1].delivered, pause=pause))
+    if (settled := count - await _count_left(config)) < looks[-1].delivered:
+        raise AssertionError(f"{settled} settled of {looks[-1].delivered} that were reported")
     return looks
 
 
-def _rate(looks: Sequence[_Look]) -> float:
-    """Return deliveries a second since the second look at which there were any: what was before is the start."""
-    first, last = [each for each in looks if each.delivered][1], looks[-1]
-    return (last.delivered - first.delivered) / (last.at - first.at)
+@asynccontextmanager
+async def _draining(config: Path) -> AsyncIterator[RunningGateway]:
+    """Run a gateway, which has to end well."""
+    async with running_gateway(config) as gateway:
+        yield gateway
+        if (code := await gateway.stop()) != 0:
+            raise AssertionError(f"the gateway ended with {code}")
 
 
-def _growth(looks: Sequence[_Look]) -> float:
-    warm = [each.memory for each in looks if each.delivered >= _FEW] or [looks[-1].memory]
-    return max(warm) - warm[0]
+async def _moved(gateway: RunningGateway, session: aiohttp.ClientSession, *, beyond: int, pause: float) -> Look:
+    """Return the first look at which more were delivered; raise AssertionError when that takes too long."""
+    ends = time.monotonic() + _STUCK_SECONDS
+    while (look := await look_at(gateway, session)).delivered <= beyond:
+        if time.monotonic() > ends:
+            raise AssertionError(f"nothing was delivered for {_STUCK_SECONDS:g} s")
+        await asyncio.sleep(pause)
+    return look
 
 
-async def _count_settled(folder: Path, count: int, *, at_least: int) -> int:
-    """Return how many were settled; every delivery is either delivered or waits, and none is in anybody's hands."""
-    async with open_store(f"sqlite:///{folder}/tidings.db") as store:
+async def _count_left(config: Path) -> int:
+    """Return how many wait, some for later where the machine had no time for them; none may be in anybody's hands."""
+    async with open_store(f"sqlite:///{config.with_name('tidings.db')}") as store:
         counts = (await store.backlog()).counts
-    settled = count - sum(counts.values())
-    if counts[State.SENDING] or counts[State.HELD] or settled < at_least:
-        raise AssertionError(f"{settled} settled of {at_least} that were reported, {counts}")
-    return settled
-
-
-def _memory(gateway: RunningGateway) -> float:
-    """Return the resident memory of the gateway, MiB."""
-    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-
-async def _delivered(gateway: RunningGateway, session: aiohttp.ClientSession) -> int:
-    async with session.get(f"http://127.0.0.1:{gateway.http_port}/metrics") as response:
-        found = _DELIVERED.search(await response.text())
-    return int(float(found[1])) if found else 0
+    if counts[State.SENDING]:
+        raise AssertionError(f"not all of them are delivered or wait: {counts}")
+    return counts[State.WAITING] + counts[State.HELD]

@@ -1,5 +1,6 @@
 """How a row is measured: ours and the peer's in turn, several times, in one run, with the same work asserted."""
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ class Row:
     """One line of the table. ``ratio`` is ours over the peer's unless the goal says otherwise."""
 
     row: str
-    ours: float
+    ours: float | None
     peer: float | None
     unit: str
     ratio: float | None
@@ -57,3 +58,10 @@ def compared(
         spread=f"{ratios[0]:.2f} to {ratios[-1]:.2f}",
         note=note,
     )
+
+
+def costed(row: str, ours: Sequence[float], peer: Sequence[float], *, unit: str, most: float, note: str = "") -> Row:
+    """Make a row whose goal is a greatest ratio of ours to the peer's; the ratio is the median of the pairs'."""
+    made = compared(row, ours, peer, unit=unit, goal=None, note=note)
+    assert made.ratio is not None
+    return dataclasses.replace(made, goal=f"≤ {most:g}", met=made.ratio <= most)

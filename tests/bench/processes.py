@@ -48,6 +48,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
+def cpu_of(pid: int) -> float:
+    """Return how much processor time a process has used, all threads, seconds; finer than /proc tells it."""
+    clock = ~pid << 3 | 2  # as clock_getcpuclockid(3) makes it on Linux
+    return time.clock_gettime(clock)
+
+
 async def until(look: Callable[[], Awaitable[T | None]], *, what: str, every: float = 0.01) -> T:
     """Ask until the answer is neither None nor false; raise AssertionError when patience ends."""
     deadline = time.monotonic() + _PATIENCE

@@ -1,6 +1,5 @@
 """Publishing, durable, 1,000 rules: beside a bare gRPC server, and with a million events stored beside a thousand."""
 
-import asyncio
 import hashlib
 import os
 import statistics
@@ -13,12 +12,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import uvloop
-from measuring import Row, compared
+from filling import Values, alike, fill, record, take_for_repeats
+from measuring import Row, compared, costed
 from publish_messages import BATCH, events
 from publish_side import RULES, Measured, Server, bare_server, open_load, percentiles, tidings_server
 
 from tidings.events import event_name
-from tidings.store import Publication, StoredEvent, open_store
+from tidings.store import Publication, StoredEvent
 
 _RUNS = int(os.environ.get("RUNS", "5"))
 _SECONDS = 3.0
@@ -29,7 +29,6 @@ _BATCH_CALLERS = 8
 _FEW = 1_000
 _MANY = int(os.environ.get("ROWS", "1000000"))
 _GROWTH_GOAL = 1.15
-_FILL = 4_000
 
 
 def publish_unary() -> Sequence[Row]:
@@ -47,18 +46,13 @@ def publish_growth() -> Sequence[Row]:
     """Compare the processor time an event takes when a million are stored with that when a thousand are."""
     with tempfile.TemporaryDirectory(prefix="tidings-bench-") as folder:
         many, few = uvloop.run(_growth(Path(folder)))
-    ratios = sorted(mine.cpu / theirs.cpu for mine, theirs in zip(many, few, strict=True))
-    ratio = statistics.median(ratios)
     return [
-        Row(
-            row="publish-growth",
-            ours=statistics.median(each.cpu for each in many) * 1e6,
-            peer=statistics.median(each.cpu for each in few) * 1e6,
+        costed(
+            "publish-growth",
+            [each.cpu * 1e6 for each in many],
+            [each.cpu * 1e6 for each in few],
             unit="µs of CPU an event",
-            ratio=ratio,
-            goal=f"≤ {_GROWTH_GOAL:g}",
-            met=ratio <= _GROWTH_GOAL,
-            spread=f"{ratios[0]:.2f} to {ratios[-1]:.2f}",
+            most=_GROWTH_GOAL,
             note=f"{_MANY:,} events stored, batches of {BATCH}; peer: ours with {_FEW:,} at the beginning of each run",
         )
     ]
@@ -124,26 +118,35 @@ async def _once(folder: Path, name: str) -> Measured:
         servers: dict[str, Server] = {"ours": server}
         async with open_load("PublishBatch", servers, callers=_BATCH_CALLERS, events=BATCH) as load:
             await load.run("ours", f"{name}w", seconds=0.2)
-            return await load.run("ours", f"{name}m", seconds=1)
+            return await load.run("ours", f"{name}m", seconds=_SECONDS)
 
 
 async def _fill(folder: Path, count: int) -> None:
-    """Store so many events, through the port; nothing is to be sent for them."""
+    """Store so many events for which nothing is to be sent; some of them go through the port too, to compare."""
     contents = [(event_name(event), event.SerializeToString()) for event in events()]
-    async with open_store(f"sqlite:///{folder}/tidings.db") as store:
-        under_way: set[asyncio.Task[object]] = set()
-        for start in range(0, count, _FILL):
-            batch = [_stored(number, *contents[number % BATCH]) for number in range(start, min(start + _FILL, count))]
-            under_way.add(asyncio.create_task(store.record(batch)))
-            if len(under_way) > 2:
-                _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.gather(*under_way)
+    stored = [_stored(number, *contents[number % BATCH]) for number in range(min(count, _FEW))]
+    files = [folder / f"{name}.db" for name in ("tidings", "bulk", "port")]
+    await record(files[2], stored)
+    for file, number in zip(files, (count, len(stored)), strict=False):
+        await fill(file, number, stored[:BATCH], event=_event_values)
+    alike(*files[1:])
+    await take_for_repeats(files[0], stored)
+    for file in files[1:]:
+        file.unlink()
+
+
+def _event_values(number: int) -> Values:
+    return {"seq": number + 1, "event_id": _event_id(number), "received_at": number}
+
+
+def _event_id(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()
 
 
 def _stored(number: int, name: str, content: bytes) -> Publication:
     event = StoredEvent(
         org_id=1,
-        event_id=hashlib.sha256(str(number).encode()).hexdigest(),
+        event_id=_event_id(number),
         name=name,
         received_at=number,
         revision="r",

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import statistics
 import sys
@@ -14,7 +13,7 @@ from typing import TypedDict
 
 import aiohttp
 import grpc
-from processes import said, started
+from processes import cpu_of, said, started
 from publish_peer import COUNT
 from rulebooks import sources
 
@@ -23,7 +22,6 @@ from gateway_kit import RunningGateway, running_gateway, write_config
 RULES = 1_000
 _HERE = Path(__file__).parent
 _GENERATORS = 2
-_TICKS = os.sysconf("SC_CLK_TCK")
 _NEW = re.compile(r'^tidings_events_total\{outcome="new"\} (\S+)$', re.MULTILINE)
 
 
@@ -35,11 +33,6 @@ class Server:
     pid: int
     count: Callable[[], Awaitable[int]]
     """Says how many events it has taken so far."""
-
-    def cpu(self) -> float:
-        """Return how much processor time it has used, all threads, seconds."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 class _Report(TypedDict):
@@ -84,11 +77,11 @@ class Load:
     async def run(self, side: str, name: str, *, seconds: float) -> Measured:
         """Call a server for a while; its own count of events must be that of the callers."""
         server = self._servers[side]
-        before, spent = await server.count(), server.cpu()
+        before, spent = await server.count(), cpu_of(server.pid)
         reports = await asyncio.gather(
             *(_ordered(each, f"{side} {name}{number} {seconds}") for number, each in enumerate(self._processes))
         )
-        spent = server.cpu() - spent
+        spent = cpu_of(server.pid) - spent
         took = [each for report in reports for each in report["took"]]
         events = len(took) * self._events
         if (counted := await server.count() - before) != events:

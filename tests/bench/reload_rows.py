@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from measuring import Row
+from measuring import Row, costed
 from rulebooks import ORG, sources
 
 from gateway_kit import RunningGateway, running_gateway, write_config
@@ -33,18 +33,13 @@ def reload() -> Sequence[Row]:
     """Compare the 99th percentile of a publish call with and without a reload a second; time a large load."""
     with tempfile.TemporaryDirectory(prefix="tidings-bench-") as folder:
         ours, peer = asyncio.run(_measure(Path(folder)))
-    ratios = sorted(mine / theirs for mine, theirs in zip(ours, peer, strict=True))
-    ratio = statistics.median(ratios)
     return [
-        Row(
-            row="reload",
-            ours=statistics.median(ours),
-            peer=statistics.median(peer),
+        costed(
+            "reload",
+            ours,
+            peer,
             unit="ms, p99 of publish",
-            ratio=ratio,
-            goal=f"≤ {_GOAL:g}",
-            met=ratio <= _GOAL,
-            spread=f"{ratios[0]:.2f} to {ratios[-1]:.2f}",
+            most=_GOAL,
             note=f"{_RULES:,} rules reloaded once a second; peer: the same load without",
         ),
         _load_row(),
