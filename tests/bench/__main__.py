@@ -25,6 +25,9 @@ def load_rows() -> None:
     import decide_rows
     import drain_rows
     import email_rows
+    import postgres_drain_rows
+    import postgres_lease_rows
+    import postgres_publish_rows
     import publish_rows
     import reload_rows
     import render_rows
@@ -36,6 +39,9 @@ def load_rows() -> None:
     ROWS.update({"decide-growth": decide_rows.decide_growth, "reload": reload_rows.reload})
     ROWS.update({"email": email_rows.email, "drain": drain_rows.drain})
     ROWS["render"] = render_rows.render
+    ROWS["postgres-publish"] = postgres_publish_rows.postgres_publish
+    ROWS["postgres-drain"] = postgres_drain_rows.postgres_drain
+    ROWS["postgres-lease"] = postgres_lease_rows.postgres_lease
     ROWS["webhook-alertmanager"] = webhook_rows.webhook_alertmanager
     ROWS["webhook-celery"] = webhook_rows.webhook_celery
 
