@@ -268,6 +268,24 @@ async def test_no_queue_or_history_is_sorted_or_gathered_whole(plans: Any) -> No
         assert "Bitmap" not in plan, plan
 
 
+async def test_a_batch_is_found_by_its_index_while_the_table_is_small(tmp_path: Path) -> None:
+    """A whole batch is a fair part of a small table; by the planner's price for a page of a disk all of it is read."""
+    url = await database_url(shared_cluster(), tmp_path)
+    async with open_store(url):
+        pass
+    raw = await asyncpg.connect(url)
+    deliveries = HISTORY.split(";\n")[1]
+    await raw.execute(deliveries.replace("(1, 40000)", "(1, 15000)"))
+    await raw.execute("ANALYZE")
+    connection = Connection(raw, PostgresSettings())
+    await connection.begin()
+    batch = list(range(10_000, 10_256))
+    found = await raw.fetch("EXPLAIN " + SQL["take_deliveries"].text, 0, batch)
+    await raw.close()
+    plan = "\n".join(row[0] for row in found)
+    assert "Index Scan using delivery_pkey" in plan, plan
+
+
 def test_every_reading_statement_has_its_plan_proved() -> None:
     reading = {name for name, each in SQL.items() if re.search(r"^(SELECT|WITH|DELETE|UPDATE)", each.text)}
     inserting = {name for name, each in SQL.items() if "INSERT INTO" in each.text}
