@@ -52,6 +52,8 @@ class _Side:
     config: Path
     stored: int = 0
     """How many deliveries there were so far."""
+    leases: float = 0.0
+    """How many a delivery took: more than one where gateways had no time for what they held."""
     rates: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     """Processor time of the gateways for each delivery, µs."""
@@ -71,7 +73,10 @@ def postgres_drain() -> Sequence[Row]:
 def _rows() -> Sequence[Row]:
     with tempfile.TemporaryDirectory(prefix="tidings-bench-") as folder, bench_cluster() as cluster:
         two, one = uvloop.run(_measure(cluster, Path(folder)))
-    note = f"{_COUNT:,} waiting, all of them delivered once; two processes; peer: one"
+    note = (
+        f"{_COUNT:,} waiting, all of them delivered once; two processes, {two.leases:.2f} leases each; "
+        f"peer: one, {one.leases:.2f}"
+    )
     row = "postgres-drain"
     return [
         compared(row, two.rates, one.rates, unit="deliveries/s", goal=None, note=note),
@@ -114,6 +119,7 @@ async def _side(cluster: Cluster, folder: Path, *, processes: int) -> AsyncItera
         )
         yield side
         attempts = await side.connection.fetchval("SELECT count(*) FROM attempt WHERE number = 1")
+        side.leases = await side.connection.fetchval("SELECT sum(fence)::float / count(*) FROM delivery")
         if attempts != side.stored:
             raise AssertionError(f"there were {attempts} attempts for {side.stored} deliveries")
 
