@@ -26,7 +26,7 @@ def with_postgres(row: str, measure: Callable[[], Sequence[Row]]) -> Sequence[Ro
 @contextmanager
 def bench_cluster(**settings: str) -> Iterator[Cluster]:
     """Run a server until the block ends; nothing of it is left then."""
-    with a_cluster(durable=True, **SETTINGS | settings) as cluster:
+    with a_cluster(durable=True, within=None, **SETTINGS | settings) as cluster:
         yield cluster
 
 
