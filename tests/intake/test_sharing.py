@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from tidings.errors import NotFound, StoreUnavailable, TidingsError
-from tidings.intake.sharing import MOST_TOGETHER, PATIENCE, SharedCommits
+from tidings.intake.sharing import MOST_TOGETHER, SharedCommits
 
 
 class _Work:
@@ -14,10 +14,12 @@ class _Work:
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
+        self.begun: asyncio.Queue[int] = asyncio.Queue()
         self.go_on = asyncio.Event()
 
     async def __call__(self, numbers: Sequence[int]) -> list[int | TidingsError]:
         self.batches.append(list(numbers))
+        self.begun.put_nowait(len(self.batches))
         await self.go_on.wait()
         if -1 in numbers:
             raise RuntimeError("a fault of one of them")
@@ -55,10 +57,12 @@ async def test_nobody_waits_for_a_commit_that_is_slow_or_full() -> None:
     await _turns()
     assert [len(each) for each in work.batches] == [1, MOST_TOGETHER]
 
-    await asyncio.sleep(PATIENCE)
     calls.append(asyncio.create_task(shared.run(7)))
     await _turns()
-    assert len(work.batches) == 3
+    assert len(work.batches) == 2
+    while await work.begun.get() < 3:
+        pass
+    assert work.batches[2] == [7]
 
     work.go_on.set()
     await asyncio.gather(*calls)

@@ -106,6 +106,7 @@ EXPECTED_INDEXES = {
     "scrub_attempts": "attempt_pkey",
     "scrub_deliveries": "delivery_pkey",
     "scrub_events": "event_pkey",
+    "crowded_contacts": "contact_pkey",
     "get_contact": "contact_pkey",
     "list_contacts": "contact_pkey",
     "drop_contact": "contact_pkey",

@@ -141,6 +141,7 @@ EXPECTED_PLANS = {
     "forget_endpoint": "SEARCH endpoint_state USING PRIMARY KEY (org_id=? AND name=?)",
     "list_events": "SEARCH event USING INTEGER PRIMARY KEY (rowid<?)",
     "list_rejected": "SEARCH rejected_body USING INTEGER PRIMARY KEY (rowid<?)",
+    "crowded_contacts": "SEARCH contact USING PRIMARY KEY (org_id=? AND customer_id=?)",
     "get_contact": "SEARCH contact USING PRIMARY KEY (org_id=? AND customer_id=?)",
     "last_seqs": "SEARCH delivery",
     "persons_unfinished": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",

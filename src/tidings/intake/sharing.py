@@ -55,6 +55,8 @@ class SharedCommits(Generic[T, R]):
         self._waiting: list[_Call[T, R]] = []
         self._under_way: set[_Group[T, R]] = set()
         self._is_starting = False
+        self._patience: asyncio.TimerHandle | None = None
+        """Ends the waiting for a commit that takes long."""
 
     async def run(self, thing: T) -> R:
         """Return the answer for one thing once it is committed; raise its error.
@@ -67,6 +69,8 @@ class SharedCommits(Generic[T, R]):
         if not self._is_starting and self._is_time(loop):
             self._is_starting = True
             loop.call_soon(self._start)  # what else this turn of the loop brings goes along
+        elif self._patience is None:
+            self._patience = loop.call_later(PATIENCE, self._start)
         try:
             return await call.answer
         except asyncio.CancelledError:
@@ -83,6 +87,9 @@ class SharedCommits(Generic[T, R]):
 
     def _start(self) -> None:
         self._is_starting = False
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         calls, self._waiting = [each for each in self._waiting if not each.answer.done()], []
         if not calls:
             return
