@@ -68,6 +68,7 @@ def test_without_the_frame_it_would_have_run(tmp_path: Path) -> None:
     assert colours_of(file)[RED] > 100_000
 
 
+@pytest.mark.long
 @needs_browser
 def test_a_frame_shows_its_message_and_no_script_of_it_runs(tmp_path: Path) -> None:
     file = written(tmp_path, page(of_email(HOSTILE), what="an event"))

@@ -26,6 +26,7 @@ async def sink() -> AsyncIterator[HttpSink]:
         yield server
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_together_they_keep_to_a_concurrency_while_they_come_and_go(
     gateways: Gateways, sink: HttpSink, limit: int
@@ -64,6 +65,7 @@ async def test_together_they_keep_to_a_rate(gateways: Gateways, sink: HttpSink) 
     assert sum(each.desk.value("tidings_delivery_attempts_total", **accepted) > 0 for each in all_three) >= 2
 
 
+@pytest.mark.long
 async def test_one_that_falls_silent_sends_no_more_and_the_others_go_on_with_what_it_held(
     gateways: Gateways, sink: HttpSink
 ) -> None:
@@ -93,6 +95,7 @@ async def test_one_that_falls_silent_sends_no_more_and_the_others_go_on_with_wha
     await all_in(second.desk, State.DELIVERED, more)
 
 
+@pytest.mark.long
 async def test_what_one_finds_out_of_an_endpoint_the_others_know_and_one_probes_at_a_time(
     gateways: Gateways, sink: HttpSink
 ) -> None:

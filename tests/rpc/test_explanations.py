@@ -1,5 +1,7 @@
 """Explanations as messages: whatever the rulebook and the event, an answer that its reader can take."""
 
+import pytest
+
 from rules_kit import assembled, points_expiring, rule, ruleset
 from tidings.authoring.evaluate import Evaluation
 from tidings.events.v1.event_pb2 import Event
@@ -30,6 +32,7 @@ def test_of_very_many_rules_those_that_say_something_are_told_in_their_order() -
     assert told.omitted_rules == 203
 
 
+@pytest.mark.long
 def test_an_answer_stays_within_what_a_client_takes() -> None:
     wide = " && ".join(f"data.loyaltyProgramId != `{number}`" for number in range(250))
     told = answer(assembled([{"when": wide}] * 200))

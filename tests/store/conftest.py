@@ -8,6 +8,18 @@ import pytest
 from store_kit import STORES
 from tidings.store import Store
 
+EVERY_DAY = {"test_store_contract_recording", "test_store_contract_leasing", "test_store_contract_lanes"}
+"""What of the contract is tried on PostgreSQL every day; all of it is where every test runs."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the contract to ``make check`` where a store is much like another, or slow."""
+    for item in items:
+        called = getattr(item, "callspec", None)
+        name = None if called is None else called.params.get("store")
+        if name == "sqlite-memory" or (name == "postgres" and item.path.stem not in EVERY_DAY):
+            item.add_marker(pytest.mark.long)
+
 
 @pytest.fixture(params=sorted(STORES))
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:

@@ -98,6 +98,7 @@ async def test_what_was_acknowledged_survives_and_the_store_goes_on_by_itself(at
     assert found == [(waiting(each), ()) for each in acknowledged]
 
 
+@pytest.mark.long
 async def test_a_server_that_says_nothing_is_unavailable_until_it_goes_on() -> None:
     first, second = make_publications(2)
     with a_cluster(durable=False) as cluster:

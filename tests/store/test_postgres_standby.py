@@ -46,6 +46,7 @@ async def cancelled(primary: Cluster, waiting: asyncio.Task[Recorded]) -> bool:
     return waiting.done()
 
 
+@pytest.mark.long
 @needs_postgres
 @pytest.mark.timeout(240)
 async def test_what_was_acknowledged_is_on_the_standby_that_takes_over() -> None:

@@ -4,6 +4,8 @@ import asyncio
 import signal
 from pathlib import Path
 
+import pytest
+
 from gateway_kit import running_gateway, write_config
 from rulebook_kit import write_rulebook
 from tidings.events import convert_one, sample
@@ -19,6 +21,7 @@ def uninteresting(number: int) -> Event:
     return event
 
 
+@pytest.mark.long
 async def test_calls_that_pile_up_while_the_gateway_is_starved_are_all_taken(tmp_path: Path) -> None:
     """gRPC cancels calls at random once 1,000 have piled up, unless told otherwise."""
     rules = write_rulebook(tmp_path / "rules", crm="http://127.0.0.1:9/")

@@ -17,6 +17,7 @@ BLOWS = at_length(3, 9)
 """A third of each kind."""
 
 
+@pytest.mark.long
 @needs_postgres
 @pytest.mark.timeout(300)
 async def test_kills_pauses_and_crashes_of_the_database_lose_nothing(tmp_path: Path) -> None:

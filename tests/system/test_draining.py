@@ -26,6 +26,7 @@ def issued(number: int) -> Event:
     return event
 
 
+@pytest.mark.long
 async def test_health_turns_first_and_calls_are_answered_until_the_delay_has_passed(tmp_path: Path) -> None:
     async with http_sink(CRM_SECRET) as sink:
         rules = write_rulebook(tmp_path / "rules", crm=sink.url)

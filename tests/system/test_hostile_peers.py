@@ -173,6 +173,7 @@ async def test_malformed_frames(besieged: Besieged) -> None:
     await besieged.withstands(attack, growth=60 * MB)
 
 
+@pytest.mark.long
 async def test_messages_that_are_no_messages_or_too_large(besieged: Besieged) -> None:
     dice = random.Random(7)  # noqa: S311 (variety, not secrecy)
 
@@ -280,6 +281,7 @@ async def test_slow_readers_of_acknowledgements(besieged: Besieged) -> None:
     await besieged.withstands(attack, growth=250 * MB)
 
 
+@pytest.mark.long
 async def test_slow_headers_and_slow_bodies_are_ended(besieged: Besieged) -> None:
     port = besieged.gateway.http_port
     head = b"POST /intake/capillary HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n"

@@ -111,6 +111,7 @@ TROUBLES: tuple[tuple[Trouble, str], ...] = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_a_database_that_refuses_is_told_of_in_words_and_waited_for(
     tmp_path: Path, cluster: Cluster, sink: HttpSink

@@ -72,6 +72,7 @@ async def test_every_shipped_e_mail_looks_right_in_every_language() -> None:
     assert "\n".join(found) == ""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_names_that_are_far_too_long_and_a_logo_that_is_not_shown_break_nothing() -> None:
     rulebook = shipped_rulebook()

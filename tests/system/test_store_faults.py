@@ -116,6 +116,7 @@ async def locked(database: Path) -> AsyncIterator[None]:
         other.execute("ROLLBACK")
 
 
+@pytest.mark.long
 async def test_a_locked_database_refuses_events_in_time_and_is_forgotten_once_it_is_let_go(
     tmp_path: Path, sink: HttpSink
 ) -> None:

@@ -211,6 +211,7 @@ async def test_nothing_is_passed_on_for_what_is_not_traced(tmp_path: Path, kept:
     assert {each.attributes["tidings.event_id"] for each in kept.named("publish")} == {"evt-3"}
 
 
+@pytest.mark.long
 async def test_a_collector_that_is_away_costs_neither_events_nor_a_long_stop(
     tmp_path: Path, kept: Collector, sink: HttpSink
 ) -> None:
