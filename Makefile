@@ -4,7 +4,8 @@ VENV := .venv
 # Bytecode is kept, whatever the environment says: else every process of the tests compiles Tidings anew.
 export PYTHONDONTWRITEBYTECODE :=
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# What is imported is compiled when it first is; most of what is installed never is.
+INSTALL := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 PROTOS := $(shell find protos -name '*.proto')
 BUILT := pyproject.toml constraints.txt hatch_build.py $(PROTOS)
 

@@ -156,6 +156,7 @@ def test_json_holds_cases_and_coverage(folder: Path) -> None:
     }
 
 
+@pytest.mark.long
 def test_the_shipped_rulebook_is_covered_whole() -> None:
     code, out, err = tidings_test(SHIPPED, "--coverage", "--min-coverage", "100")
     assert code == 0, out + err

@@ -88,6 +88,7 @@ async def test_flush_returns_once_all_is_answered(client: TidingsClient) -> None
     assert all(each.done() for each in futures)
 
 
+@pytest.mark.long
 async def test_a_gateway_that_restarts_is_waited_for_and_nothing_is_kept_twice(tmp_path: Path) -> None:
     async with http_sink(CRM_SECRET) as sink:
         rules = write_rulebook(tmp_path / "rules", crm=sink.url, rules=RULES)

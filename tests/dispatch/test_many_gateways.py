@@ -46,6 +46,7 @@ async def test_together_they_keep_to_a_concurrency_while_they_come_and_go(
     assert len(sink.received) == len(names)
 
 
+@pytest.mark.long
 async def test_together_they_keep_to_a_rate(gateways: Gateways, sink: HttpSink) -> None:
     rules = rulebook(f"name: crm, url: '{sink.url}', rate: 20/s", f"name: slow, url: '{sink.url}', rate: 1/h")
     first = await gateways.open(rules, batch=4)

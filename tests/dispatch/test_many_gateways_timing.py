@@ -30,7 +30,9 @@ class Offices:
 
 
 async def run(offices: list[Office], now: int) -> None:
+    """Let them dispatch together until nothing is due; who is the last to stop may give something back."""
     await asyncio.gather(*(each.run(now) for each in offices))
+    await offices[0].run(now)
 
 
 def sent(offices: list[Office]) -> list[tuple[int, str, str]]:

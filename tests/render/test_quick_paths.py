@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tidings.events import convert, native_view, samples
@@ -105,8 +105,10 @@ def test_plain_text_read_without_a_parser_is_what_a_parser_reads(markup: str) ->
 
 
 @given(st.lists(st.text("abcd-é漢", min_size=1, max_size=40), min_size=1, max_size=40).map(" ".join))
+@example("a- - -" + " a-" * 40)
 @settings(max_examples=100, deadline=None)
 def test_lines_break_where_textwrap_breaks_them(words: str) -> None:
+    assume(not words.startswith("- "))  # reads as an item of a list, whose lines hang
     broken = textwrap.fill(words, 78, break_long_words=False, break_on_hyphens=False)
     assert text_of(f"<p>{words}</p>") == broken + "\n"
 

@@ -8,8 +8,12 @@ import pytest
 from store_kit import STORES
 from tidings.store import Store
 
-EVERY_DAY = {"test_store_contract_recording", "test_store_contract_leasing", "test_store_contract_lanes"}
+EVERY_DAY = {"test_store_contract_recording"}
 """What of the contract is tried on PostgreSQL every day; all of it is where every test runs."""
+
+
+OTHERWISE = {"test_postgres_faults", "test_postgres_together"}
+"""What PostgreSQL does besides: when it is away, and when several talk to it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -17,7 +21,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         called = getattr(item, "callspec", None)
         name = None if called is None else called.params.get("store")
-        if name == "sqlite-memory" or (name == "postgres" and item.path.stem not in EVERY_DAY):
+        if (
+            item.path.stem in OTHERWISE
+            or name == "sqlite-memory"
+            or (name == "postgres" and item.path.stem not in EVERY_DAY)
+        ):
             item.add_marker(pytest.mark.long)
 
 

@@ -254,6 +254,7 @@ async def plans(tmp_path: Path) -> AsyncIterator[Any]:
     await connection.close()
 
 
+@pytest.mark.long
 async def test_no_statement_walks_through_the_history(plans: Any) -> None:
     found = {name: await plans(name) for name in EXPECTED_INDEXES}
 
@@ -261,6 +262,7 @@ async def test_no_statement_walks_through_the_history(plans: Any) -> None:
     assert {name: found[name] for name, index in EXPECTED_INDEXES.items() if index not in found[name]} == {}
 
 
+@pytest.mark.long
 async def test_no_queue_or_history_is_sorted_or_gathered_whole(plans: Any) -> None:
     """What a lease reads grows neither with what waits nor with what has ended."""
     for name in ("due_organisations", "lapsed_leases", "queue_heads", "next_due", "list_all", "list_by_org"):

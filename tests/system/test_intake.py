@@ -230,6 +230,7 @@ async def test_lines_are_published_and_a_bad_one_has_a_line_of_its_own(intake: I
     assert (code, "0 accepted, 200 duplicates" in err) == (0, True)
 
 
+@pytest.mark.long
 async def test_a_store_that_cannot_commit_asks_the_vendor_to_wait(tmp_path: Path) -> None:
     """SQLite's file is locked by another process for as long as the store waits for it."""
     import sqlite3

@@ -117,6 +117,7 @@ async def test_what_is_acknowledged_stays_when_the_caller_breaks_off(gateway: Ru
     assert again.duplicate
 
 
+@pytest.mark.long
 async def test_no_more_is_read_than_the_next_commits_can_take(tmp_path: Path) -> None:
     rules = write_rulebook(tmp_path / "rules", crm="http://127.0.0.1:1/", rules=RULES)
     read = 0

@@ -119,6 +119,7 @@ async def test_files_linked_through_a_hidden_folder_are_seen_once(tmp_path: Path
         assert await matched(gateway, "new") == ["points-expiring"]
 
 
+@pytest.mark.long
 async def test_what_was_decided_is_sent_as_it_was_decided(tmp_path: Path) -> None:
     """A retry after a reload, and after a restart, still composes with the rulebook that decided."""
     from sink_kit import Reply, http_sink

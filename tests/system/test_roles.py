@@ -78,6 +78,7 @@ async def cluster(folder: Path, *, share_port: bool = True) -> AsyncIterator[Clu
         yield Cluster(first, second, dispatch, sink)
 
 
+@pytest.mark.long
 async def test_nothing_is_lost_when_one_of_those_that_take_in_and_the_one_that_sends_are_killed(tmp_path: Path) -> None:
     """Callers reconnect to whoever is left on the port; what was sent twice has the same id."""
     async with cluster(tmp_path) as running, AsyncExitStack() as closing:

@@ -224,6 +224,7 @@ async def test_a_collector_that_is_away_costs_neither_events_nor_a_long_stop(
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.long
 async def test_without_configuration_opentelemetry_is_not_even_imported() -> None:
     code = "import sys, tidings.cli, tidings.app; print([each for each in sys.modules if 'opentelemetry' in each])"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
