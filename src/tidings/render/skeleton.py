@@ -26,7 +26,7 @@ _KEPT: Final = 256
 
 
 def compile_shared(text: str, *, right_to_left: bool) -> str:
-    """Return what ``compile_mjml`` would, in half the time where only words are new; raise BadMarkup as it does."""
+    """Return what ``compile_mjml`` would, in less time where only words are new; raise BadMarkup as it does."""
     head = text.find("</mj-head>")
     if head < 0 or _MARK in text:
         return compile_mjml(text, right_to_left=right_to_left)
