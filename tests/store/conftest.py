@@ -12,7 +12,7 @@ EVERY_DAY = {"test_store_contract_recording"}
 """What of the contract is tried on PostgreSQL every day; all of it is where every test runs."""
 
 
-OTHERWISE = {"test_postgres_faults", "test_postgres_together"}
+NEVER_EVERY_DAY = {"test_postgres_faults", "test_postgres_together"}
 """What PostgreSQL does besides: when it is away, and when several talk to it."""
 
 
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         called = getattr(item, "callspec", None)
         name = None if called is None else called.params.get("store")
         if (
-            item.path.stem in OTHERWISE
+            item.path.stem in NEVER_EVERY_DAY
             or name == "sqlite-memory"
             or (name == "postgres" and item.path.stem not in EVERY_DAY)
         ):

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 
-from disk_kit import filled_up, needs_mount, small_disk
+from disk_kit import filled_up, small_disk
 from gateway_kit import (
     CRM_SECRET,
     RunningGateway,
@@ -154,7 +154,6 @@ async def crowd(gateway: RunningGateway) -> Counter[grpc.StatusCode]:
     return Counter(await asyncio.gather(*(publish(number) for number in range(CROWD))))
 
 
-@needs_mount
 @pytest.mark.timeout(240)
 async def test_a_disk_without_room_keeps_what_was_acknowledged(tmp_path: Path, sink: HttpSink) -> None:
     with (

@@ -23,7 +23,8 @@ from tidings.gateway.v1.event_service_pb2 import (
 )
 from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
 from tidings.intake import Publish, StreamRoom, publish_stream
-from tidings.intake.streaming import MOST_TOGETHER, MOST_WAITING
+from tidings.intake.group_commit import MOST_TOGETHER
+from tidings.intake.streaming import MOST_WAITING
 from tidings.rulebook import Rulebooks, load, read_folder
 from tidings.store import open_store
 from tidings.telemetry import Metrics

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from disk_kit import filled_up, needs_mount, small_disk
+from disk_kit import filled_up, small_disk
 from gateway_kit import (
     CRM_SECRET,
     RunningGateway,
@@ -75,7 +75,6 @@ async def test_a_full_disk_refuses_events_keeps_no_half_and_is_forgotten_once_th
     assert sorted(call.headers["webhook-id"] for call in sink.received) == sorted(names)
 
 
-@needs_mount
 async def test_a_disk_without_a_free_byte_is_told_of_and_what_was_acknowledged_is_delivered(
     tmp_path: Path, sink: HttpSink
 ) -> None:

@@ -91,22 +91,21 @@ async def open_core(settings: Settings, *, role: Role) -> AsyncIterator[Core]:
         webhook = await closing.enter_async_context(open_webhook_channel(settings.webhook, read_secret))
         publish = Publish(store=store, rulebooks=rulebooks, metrics=metrics, traces=_publish_traces(traces))
         box = token_box(settings.unsubscribe)
-        reloader = Reloader(
-            settings.rules,
-            rulebooks=rulebooks,
-            store=store,
-            secrets=read_secret,
-            metrics=metrics,
-            clock=system_clock,
-            loaded=loaded,
-        )
-        reloader.went_live = membership.beat_soon
         yield Core(
             settings=settings,
             metrics=metrics,
             store=store,
             rulebooks=rulebooks,
-            reloader=reloader,
+            reloader=Reloader(
+                settings.rules,
+                rulebooks=rulebooks,
+                store=store,
+                secrets=read_secret,
+                metrics=metrics,
+                clock=system_clock,
+                loaded=loaded,
+                went_live=membership.beat_soon,
+            ),
             membership=membership,
             keyring=keyring,
             email=email,

@@ -38,7 +38,7 @@ class ReloadStatus:
 class Reloader:
     """Reads the rulebook's folder when told to, or when it changes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the ports it joins)
         self,
         folder: Path,
         *,
@@ -48,10 +48,10 @@ class Reloader:
         metrics: Metrics,
         clock: Callable[[], int],
         loaded: Fingerprint,
+        went_live: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start from what is live, read from files with the facts ``loaded``."""
-        self.went_live: Callable[[], None] = lambda: None
-        """Is told of each rulebook that goes live."""
+        """Start from what is live, read from files with the facts ``loaded``; tell ``went_live`` of what follows it."""
+        self._went_live = went_live
         self._folder = folder
         self._rulebooks = rulebooks
         self._store = store
@@ -108,7 +108,7 @@ class Reloader:
             archive = await asyncio.to_thread(pack, rulebook.sources)
             await self._store.save_revision(Revision(id=rulebook.revision, created_at=now, archive=archive))
             self._rulebooks.replace(rulebook)
-            self.went_live()
+            self._went_live()
             with contextlib.suppress(KeyError):
                 self._metrics.rulebook.remove(old)
             self._metrics.rulebook.labels(rulebook.revision).set(1)

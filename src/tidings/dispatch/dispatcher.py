@@ -45,6 +45,7 @@ _PAUSE_SECONDS: Final = 0.5
 _LINGER_SECONDS: Final = 0.02
 """How long to wait for room for a whole batch before a smaller one is taken."""
 _STOPPED: Final = "given back at a stop"
+_STORE_AWAY: Final = "the store was away when it was to be sent"
 _UNSURE_SECONDS: Final = 0.05
 """The pause before looking again whether this gateway may send, while the others must first have seen it."""
 _LONGEST_TICK: Final = 1.0
@@ -265,7 +266,7 @@ class Dispatcher:
         except StoreUnavailable as error:
             # The store is asked before anything is sent, so this was no attempt.
             log.warning(events.STORE_UNAVAILABLE, error=str(error), delivery=leased.delivery.id)
-            settlement = self._put_off(leased)
+            settlement = self._given_back(leased, _STORE_AWAY, after=_PAUSE_SECONDS)
         except Exception as error:
             log.exception(events.DELIVERY_FAULT, delivery=leased.delivery.id)
             settlement = self._fault(leased, error, started)
@@ -291,11 +292,6 @@ class Dispatcher:
             return await self._sender.send(job.leased, job.destination.endpoint, trace)
         finally:
             trace.note_answer()
-
-    def _put_off(self, leased: Leased) -> Settlement:
-        now = self._clock()
-        reason = "the store was away when it was to be sent"
-        return settle_untried(leased, Cause.RELEASED, reason, now=now, due_at=now + int(_PAUSE_SECONDS * 1000))
 
     def _judge(self, leased: Leased, sent: Sent | Obstacle, started: int) -> Settlement:
         now = self._clock()
@@ -425,9 +421,10 @@ class Dispatcher:
                 job = destination.queue.popleft()
                 self._settle(job, self._given_back(job.leased, reason))
 
-    def _given_back(self, leased: Leased, reason: str = _STOPPED) -> Settlement:
+    def _given_back(self, leased: Leased, reason: str = _STOPPED, *, after: float = 0.0) -> Settlement:
+        """Leave a delivery that was not tried to whoever takes it next, ``after`` seconds at the earliest."""
         now = self._clock()
-        return settle_untried(leased, Cause.RELEASED, reason, now=now, due_at=now)
+        return settle_untried(leased, Cause.RELEASED, reason, now=now, due_at=now + int(after * 1000))
 
 
 @contextlib.asynccontextmanager

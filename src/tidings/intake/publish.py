@@ -17,8 +17,8 @@ from tidings.events import (
 )
 from tidings.events.v1.event_pb2 import Event
 from tidings.intake.gathering import by_their_clocks
+from tidings.intake.group_commit import GroupCommit
 from tidings.intake.refusals import Refusals
-from tidings.intake.sharing import SharedCommits
 from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebook, Rulebooks
 from tidings.rules import Decision, RuleFailure, decide, revocation
@@ -74,7 +74,7 @@ class Publish:
         self._clock = clock
         self._outcomes = {each: metrics.events.labels(each.value) for each in Recorded}
         self._invalid = metrics.events.labels("invalid")
-        self._shared: SharedCommits[Event, Published] = SharedCommits(self.many)
+        self._group: GroupCommit[Event, Published] = GroupCommit(self.many)
 
     async def one(self, event: Event) -> Published:
         """Publish one event, in one commit with others that wait.
@@ -86,7 +86,7 @@ class Publish:
             Overloaded: too much is waiting.
         """
         if self._traces is None:
-            return await self._shared.run(event)
+            return await self._group.run(event)
         (outcome,) = await self.many([event])  # a trace is the caller's own, and so is its task
         if isinstance(outcome, TidingsError):
             raise outcome

@@ -7,6 +7,7 @@ from typing import Final
 
 from tidings.errors import EventIdReused, InvalidEvent, Overloaded
 from tidings.events.v1.event_pb2 import Event
+from tidings.intake.group_commit import MOST_TOGETHER
 from tidings.intake.publish import Publish, Published
 
 Numbered = tuple[int, Event]
@@ -14,8 +15,6 @@ Numbered = tuple[int, Event]
 Acknowledged = tuple[int, Published | InvalidEvent | EventIdReused]
 """The caller's number for an event, and what became of it."""
 
-MOST_TOGETHER: Final = 256
-"""How many events share a commit at most."""
 MOST_WAITING: Final = 512
 """How many events may wait for the next commit; then no more are read."""
 MOST_WAITING_BYTES: Final = 8 * 1024 * 1024

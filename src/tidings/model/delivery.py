@@ -114,10 +114,10 @@ class Recipient(NamedTuple):
     def parse(cls, text: str) -> "Recipient":
         """Read ``kind:name``; raise ValueError on anything else."""
         kind, colon, name = text.partition(":")
-        if not colon:
-            raise ValueError(f"a recipient reads kind:name, got {text!r}")
         known = _KINDS.get(kind)
-        return cls(RecipientKind(kind) if known is None else known, name)
+        if not colon or known is None:
+            raise ValueError(f"a recipient reads kind:name, got {text!r}")
+        return cls(known, name)
 
 
 def delivery_id(*, org_id: int, event_id: str, rule_id: str, action: int, recipient: Recipient) -> str:

@@ -1,4 +1,4 @@
-"""One commit for calls that wait at the same time.
+"""Group commit: one for all calls that wait at the same time.
 
 Each call by itself would pay for a commit's way through the gateway: measured, that is more than validating and
 deciding its event. So calls that come while a commit is under way are taken together when it is through; nobody
@@ -42,7 +42,7 @@ class _Group(Generic[T, R]):
         return all(each.answer.done() for each in self.calls)
 
 
-class SharedCommits(Generic[T, R]):
+class GroupCommit(Generic[T, R]):
     """Takes things one at a time and works them off together. Belongs to the event loop it is used in."""
 
     def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R | TidingsError]]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from tidings.errors import NotFound, StoreUnavailable, TidingsError
-from tidings.intake.sharing import MOST_TOGETHER, SharedCommits
+from tidings.intake.group_commit import MOST_TOGETHER, GroupCommit
 
 
 class _Work:
@@ -35,10 +35,10 @@ async def _turns(count: int = 5) -> None:
 
 async def test_who_comes_during_a_commit_shares_the_next() -> None:
     work = _Work()
-    shared = SharedCommits(work)
-    calls = [asyncio.create_task(shared.run(1))]
+    group = GroupCommit(work)
+    calls = [asyncio.create_task(group.run(1))]
     await _turns()
-    calls += [asyncio.create_task(shared.run(number)) for number in (2, 3)]
+    calls += [asyncio.create_task(group.run(number)) for number in (2, 3)]
     await _turns()
     assert work.batches == [[1]]
 
@@ -50,14 +50,14 @@ async def test_who_comes_during_a_commit_shares_the_next() -> None:
 
 async def test_nobody_waits_for_a_commit_that_is_slow_or_full() -> None:
     work = _Work()
-    shared = SharedCommits(work)
-    calls = [asyncio.create_task(shared.run(1))]
+    group = GroupCommit(work)
+    calls = [asyncio.create_task(group.run(1))]
     await _turns()
-    calls += [asyncio.create_task(shared.run(number)) for number in range(2, MOST_TOGETHER + 2)]
+    calls += [asyncio.create_task(group.run(number)) for number in range(2, MOST_TOGETHER + 2)]
     await _turns()
     assert [len(each) for each in work.batches] == [1, MOST_TOGETHER]
 
-    calls.append(asyncio.create_task(shared.run(7)))
+    calls.append(asyncio.create_task(group.run(7)))
     await _turns()
     assert len(work.batches) == 2
     while await work.begun.get() < 3:
@@ -70,26 +70,26 @@ async def test_nobody_waits_for_a_commit_that_is_slow_or_full() -> None:
 
 async def test_errors_are_those_of_whom_they_concern() -> None:
     work = _Work()
-    shared = SharedCommits(work)
+    group = GroupCommit(work)
     work.go_on.set()
 
-    found = await asyncio.gather(*(shared.run(number) for number in (1, 0, -1, 4)), return_exceptions=True)
+    found = await asyncio.gather(*(group.run(number) for number in (1, 0, -1, 4)), return_exceptions=True)
 
     assert found[0] == 2
     assert isinstance(found[1], NotFound)
     assert isinstance(found[2], RuntimeError)
     assert found[3] == 8
 
-    away = await asyncio.gather(*(shared.run(number) for number in (5, -2)), return_exceptions=True)
+    away = await asyncio.gather(*(group.run(number) for number in (5, -2)), return_exceptions=True)
     assert [type(each) for each in away] == [StoreUnavailable, StoreUnavailable]
 
 
 async def test_what_all_give_up_is_left_undone() -> None:
     work = _Work()
-    shared = SharedCommits(work)
-    first = asyncio.create_task(shared.run(1))
+    group = GroupCommit(work)
+    first = asyncio.create_task(group.run(1))
     await _turns()
-    waiting = asyncio.create_task(shared.run(2))
+    waiting = asyncio.create_task(group.run(2))
     await _turns()
     waiting.cancel()
     first.cancel()
@@ -97,14 +97,14 @@ async def test_what_all_give_up_is_left_undone() -> None:
     await _turns()
     work.go_on.set()
 
-    assert await shared.run(3) == 6
+    assert await group.run(3) == 6
     assert work.batches == [[1], [3]]
 
 
 async def test_company_that_stays_keeps_the_commit_going() -> None:
     work = _Work()
-    shared = SharedCommits(work)
-    gives_up, stays = asyncio.create_task(shared.run(1)), asyncio.create_task(shared.run(2))
+    group = GroupCommit(work)
+    gives_up, stays = asyncio.create_task(group.run(1)), asyncio.create_task(group.run(2))
     await _turns()
     gives_up.cancel()
     await _turns()
