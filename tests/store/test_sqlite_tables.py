@@ -235,6 +235,13 @@ def test_every_reading_statement_has_its_plan_proved() -> None:
     assert reading == set(EXPECTED_PLANS)
 
 
+def test_new_events_are_told_from_others_without_walking_through_them(connection: Connection) -> None:
+    plan = plan_of(connection, "insert_new_events")
+
+    assert EXPECTED_PLANS["look_up_keys"] in plan
+    assert not [step for step in plan if step.startswith("SCAN event")]
+
+
 def recorder(known: EventIds) -> Recorder:
     moves = MovesSeen(Feed(), lambda _work, _changes: None)
     return Recorder(known, Interventions(moves), moves)

@@ -1,8 +1,8 @@
 """The one module that names sqlite3: connections, what its errors mean, and rows in bulk.
 
 Every call into SQLite gives the interpreter's lock away, and a busy event loop may keep it for
-milliseconds. So statements work on whole sets: rows go in by the hundred in one statement, and come out
-as one JSON text.
+milliseconds. So statements work on whole sets: rows go in together in one statement, however many they are, and
+come out as one JSON text.
 """
 
 import functools
@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Final
@@ -24,12 +24,14 @@ from tidings.errors import InvalidConfiguration, StoreUnavailable
 from tidings.store.statements import load_statements
 
 __all__ = [
+    "MOST_ROWS",
     "SQL",
     "Connection",
     "SqliteSettings",
     "connect",
     "empty_log",
     "insert_rows",
+    "insert_together",
     "rows_of",
     "run_script",
     "trouble",
@@ -42,8 +44,8 @@ Value = int | str | bytes | None
 Row = tuple[Value, ...]
 
 _ROW = re.compile(r"\bVALUES \((?P<names>[^)]*)\)")
-_MOST_ROWS = 512
-"""A power of two; with the widest table's columns still below SQLite's limit of 32,766 bound values."""
+MOST_ROWS: Final = 512
+"""How many rows go in together; with the widest table's columns still below SQLite's limit of 32,766 bound values."""
 
 _CHECKPOINT_PAGES = 4_000
 """16 MB of write-ahead log: long enough that a page changed often is copied to the database once."""
@@ -175,22 +177,41 @@ def empty_log(path: str, settings: SqliteSettings) -> None:
 
 
 def insert_rows(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
-    """Run a named INSERT for all rows, whose values stand in the order of its bound names."""
-    start = 0
-    while start < len(rows):
-        count = min(_MOST_ROWS, 1 << (len(rows) - start).bit_length() - 1)
-        connection.execute(_repeated(statement, count), tuple(chain.from_iterable(rows[start : start + count])))
-        start += count
+    """Run a named INSERT for all rows, whose values stand in the order of its bound names; the first is never null."""
+    for start in range(0, len(rows), MOST_ROWS):
+        insert_together(connection, statement, rows[start : start + MOST_ROWS])
+
+
+def insert_together(connection: Connection, statement: str, rows: Sequence[Row], *given: Value) -> int:
+    """Run a named INSERT for up to MOST_ROWS rows, as above; return how many there are now that were not.
+
+    ``given`` are the values of what the statement asks besides, in the order of their names.
+    """
+    count = len(rows)
+    room = _room_for(count)
+    values = chain(chain.from_iterable(rows), repeat(None, (room - count) * len(rows[0])), given)
+    return connection.execute(_repeated(statement, room), tuple(values)).rowcount
+
+
+def _room_for(count: int) -> int:
+    """Return the next of 1, 2, 3, 4, 6, 8, 12, 16 …: few numbers, so that SQLite keeps a statement for each."""
+    room = 1 << (count - 1).bit_length()
+    less = room // 4 * 3
+    return less if count <= less else room
 
 
 @functools.lru_cache(maxsize=256)
-def _repeated(statement: str, count: int) -> str:
-    """Return the statement for ``count`` rows; few counts are used, so SQLite keeps each one prepared."""
-    match = _ROW.search(SQL[statement])
+def _repeated(statement: str, room: int) -> str:
+    """Return the statement with room for so many rows; those that are not needed are null and left out."""
+    sql = SQL[statement]
+    match = _ROW.search(sql)
     if match is None:
         raise ValueError(f"statement {statement!r} has no VALUES (…)")
     row = "(" + ", ".join("?" * (match["names"].count(":"))) + ")"
-    return _ROW.sub("VALUES " + ", ".join([row] * count), SQL[statement], count=1)
+    rows = "VALUES " + ", ".join([row] * room)
+    if not sql[: match.start()].endswith("FROM ("):
+        rows = f"SELECT * FROM ({rows}) WHERE column1 IS NOT NULL"  # noqa: S608 (of question marks)
+    return sql[: match.start()] + rows + sql[match.end() :]
 
 
 def rows_of(connection: Connection, statement: str, values: Mapping[str, Value]) -> list[Any]:

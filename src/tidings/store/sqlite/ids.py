@@ -18,12 +18,14 @@ from typing import Final
 
 import orjson
 
-from tidings.store.sqlite.driver import SQL, Connection, insert_rows, rows_of
+from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, insert_rows, rows_of
 
 _RUN: Final = 65_536
 """How many identities join the table together: about 10 MB of memory."""
 _SLICE: Final = 2
 """How many of them join for each event recorded: a run is through before the next is full."""
+_TOGETHER: Final = MOST_ROWS
+"""How many of them join at a time, in one statement; so most transactions that record have none to see to."""
 
 Identity = tuple[int, str]
 """Organisation and event id."""
@@ -96,16 +98,38 @@ class EventIds:
         recent = [seqs[key] for seqs in known for key in keys if key in seqs]
         return recent if hits is None else [*recent, *orjson.loads(hits)]
 
+    def are_new_here(self, keys: Sequence[int]) -> bool:
+        """Say whether no event that memory knows of may have one of these keys, nor two of them the same."""
+        newest, joining = self._newest, self._joining
+        if not newest.keys().isdisjoint(keys) or len(set(keys)) < len(keys):
+            return False
+        return joining is None or joining.seqs.keys().isdisjoint(keys)
+
+    @property
+    def indexed_seq(self) -> int:
+        """How far the table covers the events, as memory knows it."""
+        return self._indexed_seq
+
+    @property
+    def are_to_join(self) -> bool:
+        """Whether so many events were recorded that others are to join the table beside the next ones."""
+        if self._joining is None:
+            return len(self._newest) >= self._run
+        return self._to_join(self._joining) >= min(_TOGETHER, len(self._joining.order) - self._joining.done)
+
     def reserve(self, connection: Connection, identities: Sequence[tuple[int, int]]) -> None:
         """Take over new events as (key, seq), rising in seq, and let older ones join the table beside them."""
         if not identities:
             return
-        insert_rows(connection, "insert_keys", self._keep(identities))
+        if taken := self.keep(identities):
+            insert_rows(connection, "insert_keys", taken)
+        if self.are_to_join:
+            self._join(connection)
+
+    def keep(self, identities: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Take over new events as (key, seq), rising in seq; return those whose key is taken, which are to join now."""
         self._pending.last_seq = identities[-1][1]
-        if self._joining is None and len(self._newest) >= self._run:
-            self._joining, self._newest = _Run(self._newest, self.last_seq), {}
-        if self._joining is not None:
-            self._join(connection, self._joining, _SLICE * len(identities))
+        return self._keep(identities)
 
     def forget(self, identities: Sequence[tuple[int, int]]) -> None:
         """Let go of events as (key, seq), which the table has been rid of: they are not to join it again."""
@@ -142,8 +166,16 @@ class EventIds:
                 self._pending.seqs[key] = seq
         return taken
 
-    def _join(self, connection: Connection, run: _Run, count: int) -> None:
-        done = min(run.done + count, len(run.order))
+    def _to_join(self, run: _Run) -> int:
+        """Return how many of a run would have joined by now if each event recorded since had taken its share along."""
+        return _SLICE * (len(self._newest) + len(self._pending.seqs)) - run.done
+
+    def _join(self, connection: Connection) -> None:
+        run = self._joining
+        if run is None:
+            run, self._newest = _Run(self._newest, self.last_seq), {}
+            self._joining = run
+        done = min(run.done + max(self._to_join(run), 0), len(run.order))
         joining = [(key, run.seqs[key]) for key in run.order[run.done : done] if key in run.seqs]
         insert_rows(connection, "insert_keys", [each for each in joining if each not in self._pending.forgotten])
         self._pending.done = done

@@ -10,7 +10,7 @@ from tidings.store.answers import Decided, new, repeated
 from tidings.store.moved import MovesSeen
 from tidings.store.sqlite.contacts import keep_contacts
 from tidings.store.sqlite.digests import gather
-from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
+from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, Value, insert_rows, insert_together, rows_of
 from tidings.store.sqlite.ids import EventIds, Identity
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.ordering import keep_order
@@ -20,6 +20,7 @@ from tidings.store.values import (
     StoredEvent,
 )
 
+_NOT_JOINED: Final[Mapping[str, str]] = {}
 _LEAP: Final = 4_096
 """How far ahead a revision's use is noted, so that it is noted seldom; it then stays that much longer."""
 
@@ -36,9 +37,55 @@ class Recorder:
 
     def record(self, connection: Connection, requests: Sequence[Sequence[Publication]]) -> list[list[RecordResult]]:
         """Record the publications of several calls; the first of those that share an identity counts."""
-        publications = [each for request in requests for each in request]
-        results = iter(self._record(connection, publications))
-        return [[next(results) for _ in request] for request in requests]
+        publications = _flat(requests)
+        results = self._record_new(connection, publications) or self._record(connection, publications)
+        return _by_request(results, requests)
+
+    def record_alone(
+        self, connection: Connection, requests: Sequence[Sequence[Publication]]
+    ) -> list[list[RecordResult]] | None:
+        """Record where one statement does it all, which is a transaction of its own; None: nothing was done."""
+        publications = _flat(requests)
+        if any(each.deliveries for each in publications):
+            return None
+        last_seq = self._ids.last_seq + len(publications)
+        if any(last_seq > self._noted.get(each.event.revision, -1) for each in publications):
+            return None
+        results = self._record_new(connection, publications, alone=True)
+        return None if results is None else _by_request(results, requests)
+
+    def _record_new(
+        self, connection: Connection, publications: Sequence[Publication], *, alone: bool = False
+    ) -> list[RecordResult] | None:
+        """Record what nobody has recorded before and what asks for nothing unusual; None: nothing was done.
+
+        That is nearly everything. It is found out and stored in one statement: each one gives the interpreter away,
+        and with single events a transaction of ten statements costs more than the events.
+        """
+        ids = self._ids
+        if len(publications) > MOST_ROWS or any(map(_is_unusual, publications)) or (alone and ids.are_to_join):
+            return None
+        keys = [ids.key_of((each.event.org_id, each.event.event_id)) for each in publications]
+        if not ids.are_new_here(keys):
+            return None
+        first = ids.last_seq + 1
+        rows = [_event_row(seq, each.event) for seq, each in enumerate(publications, first)]
+        known = (ids.last_seq, ids.indexed_seq, orjson.dumps(keys).decode())
+        if not insert_together(connection, "insert_new_events", rows, *known):
+            return None
+        identities = [(key, seq) for seq, key in enumerate(keys, first)]
+        if alone:
+            ids.keep(identities)
+            return [new(each, _NOT_JOINED) for each in publications]
+        ids.reserve(connection, identities)
+        planned = [(seq, each) for seq, each in enumerate(publications, first) if each.deliveries]
+        if planned:
+            deliveries = [_delivery_row(seq, each.event, one) for seq, each in planned for one in each.deliveries]
+            insert_rows(connection, "insert_deliveries", deliveries)
+            keep_order(connection, [one.id for _, each in planned for one in each.deliveries if one.lane is not None])
+            self._moves.work_came()
+        self._note_use(connection, {each.event.revision: seq for seq, each in enumerate(publications, first)})
+        return [new(each, _NOT_JOINED) for each in publications]
 
     def _record(self, connection: Connection, publications: Sequence[Publication]) -> list[RecordResult]:
         identities = [(each.event.org_id, each.event.event_id) for each in publications]
@@ -115,6 +162,23 @@ class Recorder:
             if seq > self._noted.get(revision, -1):
                 self._noted[revision] = seq + _LEAP
                 connection.execute(SQL["use_revision"], {"id": revision, "used_seq": seq + _LEAP})
+
+
+def _flat(requests: Sequence[Sequence[Publication]]) -> Sequence[Publication]:
+    return requests[0] if len(requests) == 1 else [each for request in requests for each in request]
+
+
+def _by_request(results: Sequence[RecordResult], requests: Sequence[Sequence[Publication]]) -> list[list[RecordResult]]:
+    answers = iter(results)
+    return [[next(answers) for _ in request] for request in requests]
+
+
+def _is_unusual(publication: Publication) -> bool:
+    """Say whether recording it changes more than its event and deliveries."""
+    _, planned, call_offs, contact, swallows = publication
+    if call_offs or contact is not None or swallows is not None:
+        return True
+    return bool(planned) and any(each.digest is not None for each in planned)
 
 
 def _decided(connection: Connection, seqs: Sequence[int]) -> dict[Identity, Decided]:

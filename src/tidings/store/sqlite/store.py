@@ -402,7 +402,12 @@ def _no_log() -> None:
 async def _open_lanes(path: str | None, settings: SqliteSettings, writing: _Writing, closing: AsyncExitStack) -> _Lanes:
     connection = await asyncio.to_thread(_open_writer, path, settings)
     write = Lane(
-        connection, name="store writer", begin="BEGIN IMMEDIATE", batch_limit=settings.batch_limit, witness=writing
+        connection,
+        name="store writer",
+        begin="BEGIN IMMEDIATE",
+        batch_limit=settings.batch_limit,
+        witness=writing,
+        shortcuts={writing.recorder.record: writing.recorder.record_alone},
     )
     await closing.enter_async_context(write)
     if path is None:

@@ -21,6 +21,20 @@ INSERT INTO event (
     :trace
 );
 
+-- insert_new_events
+-- Store events, all or none: none if others have recorded or covered any since memory knew of all, or a key is covered.
+INSERT INTO event (
+    seq, org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules, trace
+)
+SELECT * FROM (VALUES (
+    :seq, :org_id, :event_id, :name, :received_at, :revision, :content, :digest, :customer_id, :matched_rules,
+    :trace
+))
+WHERE column1 IS NOT NULL
+    AND coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0) = :known_seq
+    AND (SELECT indexed_seq FROM ledger) = :indexed_seq
+    AND NOT EXISTS (SELECT 1 FROM json_each(:keys) AS wanted CROSS JOIN event_key ON event_key.key = wanted.value);
+
 -- insert_keys
 -- Let event_key cover events; one that was covered before a crash stays.
 INSERT OR IGNORE INTO event_key (key, seq) VALUES (:key, :seq);
