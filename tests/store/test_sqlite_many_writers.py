@@ -13,6 +13,7 @@ from store_kit import T0, make_event, make_publication, make_publications
 from tidings.store import Recorded, open_store
 from tidings.store.feed import Feed
 from tidings.store.moved import MovesSeen
+from tidings.store.sqlite import open_sqlite
 from tidings.store.sqlite.driver import SqliteSettings, connect
 from tidings.store.sqlite.ids import EventIds, event_key
 from tidings.store.sqlite.interventions import Interventions
@@ -128,3 +129,26 @@ async def test_nobody_is_woken_while_nobody_writes(tmp_path: Path) -> None:
         began = asyncio.get_running_loop().time()
         await store.wait_for_work(timeout=0.3)
         assert asyncio.get_running_loop().time() - began >= 0.29
+
+
+async def test_two_that_write_without_pause_take_turns(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'tidings.db'}"
+    async with open_sqlite(str(tmp_path / "tidings.db")) as hog, open_store(url) as other:
+        numbers = iter(range(1_000_000))
+        done = asyncio.Event()
+
+        async def write() -> None:
+            while not done.is_set():
+                await hog.record([make_publication(make_event(f"e-{next(numbers)}")) for _ in range(50)])
+
+        async with asyncio.TaskGroup() as writing:
+            for _ in range(4):
+                writing.create_task(write())
+            await other.check()
+            before = hog.transactions
+            for _ in range(30):
+                await other.check()
+            passed = hog.transactions - before
+            done.set()
+
+    assert 30 / 6 <= passed <= 30 * 6

@@ -32,6 +32,8 @@ __all__ = [
     "empty_log",
     "insert_rows",
     "insert_together",
+    "is_locked",
+    "never_wait",
     "rows_of",
     "run_script",
     "trouble",
@@ -64,8 +66,8 @@ class SqliteSettings:
     longest_wait: float = 2.0
     """How long events may have to wait for the writer, seconds, going by its last transactions; past it callers are
     told to come back, because most would give up before they are answered."""
-    batch_limit: int = 4_096
-    """How many rows one transaction takes on, give or take the last call."""
+    batch_limit: int = 1_024
+    """How many rows one transaction takes on, give or take the last call: what comes meanwhile waits for it."""
     cache_kib: int = 24_576
     """Memory for pages of the writing connection; each reading one takes a quarter of it."""
     max_pages: int | None = None
@@ -95,6 +97,17 @@ def trouble(error: BaseException) -> StoreUnavailable | None:
         return None
     meaning = _MEANING.get(code & 0xFF)
     return None if meaning is None else StoreUnavailable(f"the SQLite database cannot serve: {meaning} ({error})")
+
+
+def is_locked(error: BaseException) -> bool:
+    """Say whether another process that writes is why a statement failed."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, sqlite3.Error) and code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def never_wait(connection: Connection) -> None:
+    """Let statements fail at once where another process writes."""
+    connection.execute("PRAGMA busy_timeout = 0")
 
 
 def connect(path: str | None, settings: SqliteSettings, *, read_only: bool = False) -> Connection:

@@ -19,6 +19,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from tidings.errors import StoreUnavailable
 from tidings.store.sqlite.driver import Connection, trouble
+from tidings.store.sqlite.turns import Turns
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -63,9 +64,11 @@ class Lane:
         name: str,
         begin: str,
         batch_limit: int,
+        patience: float,
         witness: Witness,
         shortcuts: Mapping[Work, Shortcut] = MappingProxyType({}),
     ) -> None:
+        """Take the statement that begins a transaction, and how long it waits for other processes, seconds."""
         self.waiting = 0
         self.waiting_bytes = 0
         """How large the events are that are queued or under way."""
@@ -76,7 +79,7 @@ class Lane:
         self._took = 0.0
         """How long the last one took, seconds."""
         self._connection = connection
-        self._begin = begin
+        self._turns = Turns(connection, begin=begin, patience=patience)
         self._batch_limit = batch_limit
         self._witness = witness
         self._shortcuts = shortcuts
@@ -181,9 +184,10 @@ class Lane:
     def _transact(self, batch: list[_Call]) -> None:
         connection = self._connection
         try:
+            self._turns.leave_gap()
             if self._takes_shortcut(batch):
                 return
-            connection.execute(self._begin)
+            self._turns.begin()
             for work, calls in _by_work(batch).items():  # only now: waiting for the database's lock can take long
                 answers = work(connection, [call.request for call in calls])
                 for call, answer in zip(calls, answers, strict=True):
@@ -202,8 +206,14 @@ class Lane:
         if len(groups) != 1:
             return False
         ((work, calls),) = groups.items()
-        shortcut = self._shortcuts.get(work)
-        answers = None if shortcut is None else shortcut(self._connection, [call.request for call in calls])
+        if (shortcut := self._shortcuts.get(work)) is None:
+            return False
+        try:
+            answers = shortcut(self._connection, [call.request for call in calls])
+        except Exception as error:
+            if not self._turns.meets_others(error):
+                raise
+            return False
         if answers is None:
             return False
         for call, answer in zip(calls, answers, strict=True):
@@ -212,6 +222,7 @@ class Lane:
         return True
 
     def _note_commit(self) -> None:
+        self._turns.end()
         self.transactions += 1
         self._witness.committed()
 

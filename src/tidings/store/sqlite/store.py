@@ -400,12 +400,14 @@ def _no_log() -> None:
 
 
 async def _open_lanes(path: str | None, settings: SqliteSettings, writing: _Writing, closing: AsyncExitStack) -> _Lanes:
+    patience = settings.busy_timeout_ms / 1000
     connection = await asyncio.to_thread(_open_writer, path, settings)
     write = Lane(
         connection,
         name="store writer",
         begin="BEGIN IMMEDIATE",
         batch_limit=settings.batch_limit,
+        patience=patience,
         witness=writing,
         shortcuts={writing.recorder.record: writing.recorder.record_alone},
     )
@@ -415,7 +417,14 @@ async def _open_lanes(path: str | None, settings: SqliteSettings, writing: _Writ
     readers = []
     for name in ("store look-ups", "store surveys"):
         connection = await asyncio.to_thread(_open_reader, path, settings)
-        lane = Lane(connection, name=name, begin="BEGIN", batch_limit=settings.batch_limit, witness=_Onlooker())
+        lane = Lane(
+            connection,
+            name=name,
+            begin="BEGIN",
+            batch_limit=settings.batch_limit,
+            patience=patience,
+            witness=_Onlooker(),
+        )
         readers.append(await closing.enter_async_context(lane))
     return _Lanes(write=write, look_up=readers[0], survey=readers[1])
 
