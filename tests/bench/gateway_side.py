@@ -1,11 +1,11 @@
-"""Our side of the rows that compare whole systems: a gateway process, one rule, one endpoint."""
+"""Our side of the rows that compare whole systems: a gateway in one process or two, one rule, one endpoint."""
 
 import asyncio
 import json
 import re
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,9 @@ _DELIVERED = re.compile(r'^tidings_deliveries_ended_total\{channel="webhook",sta
 class GatewaySide:
     """A running gateway and where it sends."""
 
-    gateway: RunningGateway
+    intake: RunningGateway
+    dispatch: RunningGateway
+    """The same one, if one process does both."""
     sink: RunningSink
     _session: aiohttp.ClientSession
     _delivered: int = 0
@@ -68,7 +70,7 @@ class GatewaySide:
 
     async def _publish_all(self, batches: list[PublishBatchRequest]) -> None:
         """Publish batches from several callers at once."""
-        stub = EventServiceStub(self.gateway.channel)
+        stub = EventServiceStub(self.intake.channel)
         waiting = iter(batches)
 
         async def caller() -> None:
@@ -81,7 +83,7 @@ class GatewaySide:
 
     async def _has_counted(self, count: int) -> bool:
         """Ask the counter of settlements that were committed: cheaper while it runs than a list."""
-        async with self._session.get(f"http://127.0.0.1:{self.gateway.http_port}/metrics") as answer:
+        async with self._session.get(f"http://127.0.0.1:{self.dispatch.http_port}/metrics") as answer:
             found = _DELIVERED.search(await answer.text())
         return found is not None and float(found[1]) == count
 
@@ -94,7 +96,7 @@ class GatewaySide:
             raise AssertionError(f"the store lists {listed} as delivered, not {self._delivered}")
 
     async def _count_listed(self) -> int:
-        stub = DeliveryServiceStub(self.gateway.channel)
+        stub = DeliveryServiceStub(self.intake.channel)
         request = ListDeliveriesRequest(states=[DELIVERY_STATE_DELIVERED], page_size=_PAGE)
         listed = 0
         while True:
@@ -111,17 +113,20 @@ def verify(post: Post) -> None:
 
 
 @asynccontextmanager
-async def gateway_side(folder: Path) -> AsyncIterator[GatewaySide]:
-    """Open our side with a sink of its own."""
-    async with running_sink(folder) as sink:
+async def gateway_side(folder: Path, *, processes: int) -> AsyncIterator[GatewaySide]:
+    """Open our side with a sink of its own: one process that does all, or two, of which one takes in and one sends."""
+    async with AsyncExitStack() as closing:
+        sink = await closing.enter_async_context(running_sink(folder))
         rules = folder / "rules"
         (rules / "brands").mkdir(parents=True)
         (rules / "loyalty.yaml").write_text(_RULE)
         (rules / "brands" / "all.yaml").write_text(json.dumps(_brand(sink.url)))
         webhook = {"allow_networks": ["127.0.0.0/8"]}
         config = write_config(folder, rules=str(rules), webhook=webhook, dispatch={}, reload={"every": 0})
-        async with running_gateway(config) as gateway, aiohttp.ClientSession() as session:
-            yield GatewaySide(gateway, sink, session)
+        roles = [["--role", "intake"], ["--role", "dispatch"]] if processes > 1 else [[]]
+        gateways = [await closing.enter_async_context(running_gateway(config, arguments=each)) for each in roles]
+        session = await closing.enter_async_context(aiohttp.ClientSession())
+        yield GatewaySide(gateways[0], gateways[-1], sink, session)
 
 
 def _brand(url: str) -> dict[str, object]:
