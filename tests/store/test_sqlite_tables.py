@@ -154,6 +154,7 @@ EXPECTED_PLANS = {
     "rejected_bodies": "SCAN rejected_body",
     "drop_rejected_bodies": "SEARCH rejected_body USING INTEGER PRIMARY KEY (rowid=?)",
     "scrub_suppressions": "SEARCH suppression USING INDEX sqlite_autoindex_suppression_1 (org_id=? AND address_key=?)",
+    "contacts_named": "SEARCH contact USING PRIMARY KEY (org_id=? AND customer_id=?)",
     "list_contacts": "SEARCH contact USING PRIMARY KEY ((org_id,customer_id)>(?,?) AND org_id<?)",
     "drop_expired_suppressions": "SEARCH suppression USING INDEX suppression_expiry (expires_at<?)",
     "drop_suppressions": "SEARCH suppression USING INDEX sqlite_autoindex_suppression_1 (org_id=? AND address_key=?)",

@@ -8,7 +8,7 @@ import orjson
 from tidings.model import MOST_NAMED, ConsentMark, ConsentSource, Contact, objections_of
 from tidings.store.crowding import Identity, Named, bounded, merged_and_told, refuse_crowded
 from tidings.store.paging import encode_customer
-from tidings.store.sqlite.driver import SQL, Connection, insert_rows
+from tidings.store.sqlite.driver import SQL, Connection, insert_rows, read_together
 from tidings.store.values import (
     ContactPage,
     Publication,
@@ -71,7 +71,8 @@ def keep_contacts(connection: Connection, publications: Sequence[Publication]) -
 
 def contacts_named(connection: Connection, names: Sequence[tuple[int, str]]) -> list[Contact | None]:
     """Return contacts by organisation and customer id."""
-    return [_contact(connection, *name) for name in names]
+    found = {(row[0], row[1]): _read(row) for row in read_together(connection, "contacts_named", names)}
+    return [found.get(name) for name in names]
 
 
 def contact_pages(

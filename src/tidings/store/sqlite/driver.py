@@ -34,6 +34,7 @@ __all__ = [
     "insert_together",
     "is_locked",
     "never_wait",
+    "read_together",
     "rows_of",
     "run_script",
     "trouble",
@@ -200,10 +201,24 @@ def insert_together(connection: Connection, statement: str, rows: Sequence[Row],
 
     ``given`` are the values of what the statement asks besides, in the order of their names.
     """
+    return connection.execute(*_for_all(statement, rows, given)).rowcount
+
+
+def read_together(connection: Connection, statement: str, rows: Sequence[Row]) -> list[Any]:
+    """Run a named SELECT from VALUES for any number of rows, whose one value is a JSON array without its brackets."""
+    found: list[Any] = []
+    for start in range(0, len(rows), MOST_ROWS):
+        text = connection.execute(*_for_all(statement, rows[start : start + MOST_ROWS])).fetchone()[0]
+        found += orjson.loads(f"[{text or ''}]")
+    return found
+
+
+def _for_all(statement: str, rows: Sequence[Row], given: Sequence[Value] = ()) -> tuple[str, tuple[Value, ...]]:
+    """Return a named statement with room for the rows, and its values."""
     count = len(rows)
     room = _room_for(count)
     values = chain(chain.from_iterable(rows), repeat(None, (room - count) * len(rows[0])), given)
-    return connection.execute(_repeated(statement, room), tuple(values)).rowcount
+    return _repeated(statement, room), tuple(values)
 
 
 def _room_for(count: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tidings.model import Suppression, SuppressionReason, address_key
 from tidings.store.paging import encode_place
-from tidings.store.sqlite.driver import SQL, Connection, insert_rows
+from tidings.store.sqlite.driver import SQL, Connection, insert_rows, read_together
 from tidings.store.values import (
     SuppressionFilter,
     SuppressionPage,
@@ -50,7 +50,13 @@ def lift(connection: Connection, requests: Sequence[Lifting]) -> list[int]:
 
 def suppressions_of(connection: Connection, requests: Sequence[tuple[int, str, int]]) -> list[tuple[Suppression, ...]]:
     """Return why addresses must not be used, by organisation, address and time."""
-    return [_of(connection, *request) for request in requests]
+    wanted = [
+        (number, org_id, address_key(org_id, address), now) for number, (org_id, address, now) in enumerate(requests)
+    ]
+    found: list[list[Suppression]] = [[] for _ in requests]
+    for number, *row in sorted(read_together(connection, "suppressions_of", wanted), key=_by_seq):
+        found[number].append(_suppression(row))
+    return [tuple(each) for each in found]
 
 
 def suppression_pages(
@@ -69,9 +75,9 @@ def _lift(connection: Connection, lifting: Lifting) -> int:
     return connection.execute(SQL["drop_suppressions"], values).rowcount
 
 
-def _of(connection: Connection, org_id: int, address: str, now: int) -> tuple[Suppression, ...]:
-    values = {"org_id": org_id, "address_key": address_key(org_id, address), "now": now}
-    return tuple(_suppression(row) for row in connection.execute(SQL["suppressions_of"], values))
+def _by_seq(row: Sequence[Any]) -> int:
+    seq: int = row[1]
+    return seq
 
 
 def _page(connection: Connection, wanted: SuppressionFilter, size: int, before: int) -> SuppressionPage:

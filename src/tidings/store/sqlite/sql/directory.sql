@@ -32,6 +32,14 @@ WHERE consents_named > :most OR attributes_named > :most;
 SELECT org_id, customer_id, email, name, locale, time_zone, consents, attributes, consent_marks
 FROM contact WHERE org_id = :org_id AND customer_id = :customer_id;
 
+-- contacts_named
+-- Contacts by organisation and customer.
+SELECT group_concat(json_array(
+    org_id, customer_id, email, name, locale, time_zone, consents, attributes, consent_marks
+))
+FROM (VALUES (:org_id, :customer_id)) AS wanted
+CROSS JOIN contact ON org_id = wanted.column1 AND customer_id = wanted.column2;
+
 -- list_contacts
 -- A page of contacts in order of organisation and customer.
 SELECT org_id, customer_id, email, name, locale, time_zone, consents, attributes, consent_marks

@@ -18,10 +18,11 @@ DELETE FROM suppression
 WHERE org_id = :org_id AND address_key = :address_key AND (:reason IS NULL OR reason = :reason);
 
 -- suppressions_of
--- Why an address must not be used at a time.
-SELECT seq, org_id, address, reason, detail, created_at, expires_at FROM suppression
-WHERE org_id = :org_id AND address_key = :address_key AND (expires_at IS NULL OR expires_at > :now)
-ORDER BY seq;
+-- Why addresses must not be used, each asked for under a number and at a time.
+SELECT group_concat(json_array(wanted.column1, seq, org_id, address, reason, detail, created_at, expires_at))
+FROM (VALUES (:number, :org_id, :address_key, :now)) AS wanted
+CROSS JOIN suppression ON org_id = wanted.column2 AND address_key = wanted.column3
+    AND (expires_at IS NULL OR expires_at > wanted.column4);
 
 -- list_suppressions
 -- A page of the list, the latest first.
