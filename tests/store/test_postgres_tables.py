@@ -108,6 +108,7 @@ EXPECTED_INDEXES = {
     "scrub_events": "event_pkey",
     "crowded_contacts": "contact_pkey",
     "get_contact": "contact_pkey",
+    "contacts_named": "contact_pkey",
     "list_contacts": "contact_pkey",
     "drop_contact": "contact_pkey",
     "drop_suppressions": "suppression_org_id_address_key_reason_key",

@@ -86,8 +86,10 @@ async def _merge(connection: Connection, org_id: int, survivor_id: str, victim_i
 
 async def contacts_named(connection: Connection, names: Sequence[tuple[int, str]]) -> list[Contact | None]:
     """Return contacts by organisation and customer id."""
-    rows = [await connection.row("get_contact", {"org_id": org_id, "customer_id": name}) for org_id, name in names]
-    return [None if row is None else _read(row) for row in rows]
+    values = {"org_ids": [org_id for org_id, _ in names], "customer_ids": [name for _, name in names]}
+    rows = await connection.rows("contacts_named", values)
+    found = {(row["org_id"], row["customer_id"]): _read(row) for row in rows}
+    return [found.get(name) for name in names]
 
 
 async def contact_pages(

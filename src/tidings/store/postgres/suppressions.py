@@ -50,7 +50,17 @@ async def suppressions_of(
     connection: Connection, requests: Sequence[tuple[int, str, int]]
 ) -> list[tuple[Suppression, ...]]:
     """Return why addresses must not be used, by organisation, address and time."""
-    return [await _of(connection, *request) for request in requests]
+    if not requests:
+        return []
+    values = {
+        "org_ids": [org_id for org_id, _, _ in requests],
+        "address_keys": [address_key(org_id, address) for org_id, address, _ in requests],
+        "nows": [now for _, _, now in requests],
+    }
+    found: list[list[Suppression]] = [[] for _ in requests]
+    for row in await connection.rows("suppressions_of", values):
+        found[row["number"] - 1].append(_suppression(row))
+    return [tuple(each) for each in found]
 
 
 async def suppression_pages(
@@ -67,11 +77,6 @@ async def _lift(connection: Connection, lifting: Lifting) -> int:
         "reason": None if lifting.reason is None else lifting.reason.value,
     }
     return await connection.change("drop_suppressions", values)
-
-
-async def _of(connection: Connection, org_id: int, address: str, now: int) -> tuple[Suppression, ...]:
-    values = {"org_id": org_id, "address_key": address_key(org_id, address), "now": now}
-    return tuple(_suppression(row) for row in await connection.rows("suppressions_of", values))
 
 
 async def _page(connection: Connection, wanted: SuppressionFilter, size: int, before: int) -> SuppressionPage:

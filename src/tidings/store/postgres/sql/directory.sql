@@ -35,6 +35,14 @@ WHERE consents_named > :most::bigint OR attributes_named > :most::bigint;
 SELECT org_id, customer_id, email, name, locale, time_zone, consents::text, attributes::text, consent_marks::text
 FROM contact WHERE org_id = :org_id AND customer_id = :customer_id;
 
+-- contacts_named
+-- Contacts by organisation and customer.
+SELECT
+    contact.org_id, contact.customer_id, email, name, locale, time_zone,
+    consents::text, attributes::text, consent_marks::text
+FROM unnest(:org_ids::bigint[], :customer_ids::text[]) AS wanted (org_id, customer_id)
+JOIN contact ON contact.org_id = wanted.org_id AND contact.customer_id = wanted.customer_id;
+
 -- list_contacts
 -- A page of contacts in order of organisation and customer.
 SELECT org_id, customer_id, email, name, locale, time_zone, consents::text, attributes::text, consent_marks::text

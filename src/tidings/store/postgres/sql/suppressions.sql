@@ -23,9 +23,12 @@ DELETE FROM suppression
 WHERE org_id = :org_id AND address_key = :address_key AND (:reason::text IS NULL OR reason = :reason);
 
 -- suppressions_of
--- Why an address must not be used at a time.
-SELECT org_id, address, reason, detail, created_at, expires_at FROM suppression
-WHERE org_id = :org_id AND address_key = :address_key AND (expires_at IS NULL OR expires_at > :now)
+-- Why addresses must not be used, each asked for under a number and at a time.
+SELECT wanted.number, suppression.org_id, address, reason, detail, created_at, expires_at
+FROM unnest(:org_ids::bigint[], :address_keys::bytea[], :nows::bigint[])
+    WITH ORDINALITY AS wanted (org_id, address_key, now, number)
+JOIN suppression ON suppression.org_id = wanted.org_id AND suppression.address_key = wanted.address_key
+    AND (expires_at IS NULL OR expires_at > wanted.now)
 ORDER BY seq;
 
 -- list_suppressions
