@@ -64,11 +64,11 @@ class Lane:
         name: str,
         begin: str,
         batch_limit: int,
-        patience: float,
+        patience: float | None = None,
         witness: Witness,
         shortcuts: Mapping[Work, Shortcut] = MappingProxyType({}),
     ) -> None:
-        """Take the statement that begins a transaction, and how long it waits for other processes, seconds."""
+        """Take the statement that begins a transaction; one that writes says how long it waits for others, seconds."""
         self.waiting = 0
         self.waiting_bytes = 0
         """How large the events are that are queued or under way."""

@@ -400,14 +400,13 @@ def _no_log() -> None:
 
 
 async def _open_lanes(path: str | None, settings: SqliteSettings, writing: _Writing, closing: AsyncExitStack) -> _Lanes:
-    patience = settings.busy_timeout_ms / 1000
     connection = await asyncio.to_thread(_open_writer, path, settings)
     write = Lane(
         connection,
         name="store writer",
         begin="BEGIN IMMEDIATE",
         batch_limit=settings.batch_limit,
-        patience=patience,
+        patience=settings.busy_timeout_ms / 1000,
         witness=writing,
         shortcuts={writing.recorder.record: writing.recorder.record_alone},
     )
@@ -422,7 +421,6 @@ async def _open_lanes(path: str | None, settings: SqliteSettings, writing: _Writ
             name=name,
             begin="BEGIN",
             batch_limit=settings.batch_limit,
-            patience=patience,
             witness=_Onlooker(),
         )
         readers.append(await closing.enter_async_context(lane))

@@ -21,12 +21,13 @@ _MEMORY_SECONDS: Final = 1.0
 class Turns:
     """Begins transactions on a connection of which nobody else makes use."""
 
-    def __init__(self, connection: Connection, *, begin: str, patience: float) -> None:
-        """Take the statement that begins one, and how long it waits for others, seconds."""
-        never_wait(connection)
+    def __init__(self, connection: Connection, *, begin: str, patience: float | None) -> None:
+        """Take the statement that begins one, and how long it waits for others, seconds; None: what SQLite waits."""
+        if patience is not None:
+            never_wait(connection)
         self._connection = connection
         self._begin = begin
-        self._patience = patience
+        self._patience = 0.0 if patience is None else patience
         self._met_at = -_MEMORY_SECONDS
         self._ended_at = 0.0
 
