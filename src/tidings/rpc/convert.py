@@ -1,6 +1,6 @@
 """Between the wire's messages and our values, both ways."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -76,21 +76,36 @@ def published_to_proto(published: Published) -> events_pb.PublishResponse:
     )
 
 
-def result_to_proto(outcome: Published | TidingsError) -> events_pb.PublishResult:
-    """Convert what became of one event of several."""
-    if isinstance(outcome, TidingsError):
-        return events_pb.PublishResult(fault=_fault_to_proto(outcome))
-    return events_pb.PublishResult(published=published_to_proto(outcome))
+def results_to_proto(outcomes: Iterable[Published | TidingsError]) -> events_pb.PublishBatchResponse:
+    """Convert what became of the events of a batch."""
+    response = events_pb.PublishBatchResponse()
+    add = response.results.add
+    for outcome in outcomes:
+        _fill(add(), outcome)
+    return response
 
 
-def acknowledgements_to_proto(acknowledged: Sequence[Acknowledged]) -> events_pb.PublishStreamResponse:
+def acknowledgements_to_proto(acknowledged: Iterable[Acknowledged]) -> events_pb.PublishStreamResponse:
     """Convert what became of some events of a stream."""
-    return events_pb.PublishStreamResponse(
-        acknowledgements=[
-            events_pb.PublishAcknowledgement(sequence=sequence, result=result_to_proto(outcome))
-            for sequence, outcome in acknowledged
-        ]
-    )
+    response = events_pb.PublishStreamResponse()
+    add = response.acknowledgements.add
+    for sequence, outcome in acknowledged:
+        _fill(add(sequence=sequence).result, outcome)
+    return response
+
+
+def _fill(result: events_pb.PublishResult, outcome: Published | TidingsError) -> None:
+    """Convert in place: messages within messages made by themselves are copied, which takes four times as long."""
+    if isinstance(outcome, TidingsError):
+        result.fault.CopyFrom(_fault_to_proto(outcome))
+        return
+    event_id, duplicate, matched_rules, delivery_ids = outcome
+    published = result.published
+    published.event_id = event_id
+    if matched_rules or duplicate:  # seldom
+        published.duplicate = duplicate
+        published.matched_rules.extend(matched_rules)
+        published.delivery_ids.extend(delivery_ids)
 
 
 def event_summary_to_proto(event: EventSummary) -> events_pb.EventSummary:

@@ -15,7 +15,7 @@ from tidings.rpc.convert import (
     json_result_to_proto,
     published_to_proto,
     rejected_to_proto,
-    result_to_proto,
+    results_to_proto,
 )
 from tidings.rpc.event_queries import EventQueries
 from tidings.rpc.guard import caller
@@ -50,7 +50,7 @@ class EventService(EventQueries):
             description = f"at most {MAX_EVENTS} events fit one call, got {len(request.events)}; send several calls"
             raise InvalidRequest([FieldViolation(field="events", description=description)])
         outcomes = await self._publish.many(request.events)
-        return events_pb.PublishBatchResponse(results=[result_to_proto(each) for each in outcomes])
+        return results_to_proto(outcomes)
 
     async def PublishStream(  # noqa: N802 (gRPC's name)
         self,
