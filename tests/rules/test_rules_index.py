@@ -9,7 +9,7 @@ from google.protobuf import json_format
 
 from long_kit import at_length
 from rules_kit import ORG, OTHER_ORG, assembled, points_expiring
-from tidings.events import event_name, native_view
+from tidings.events import event_name, facts_of, native_view
 from tidings.events.v1.event_pb2 import Event, GenericEvent
 from tidings.expressions import EvaluationError
 from tidings.model import Recipient, RecipientKind, delivery_id
@@ -143,6 +143,36 @@ def test_the_index_changes_nothing(seed: int) -> None:
     rules = rulebook(dice)
     for event in [typed(dice) for _ in range(40)] + [generic(dice) for _ in range(10)]:
         assert indexed(rules, event) == plain(rules, event)
+
+
+def demanding(dice: Random) -> RuleSet:
+    """Compile rules each of which requires something of one field, so that a glance may tell."""
+    fields = [field for field in FIELDS if field not in ("data.pointsScheduledForExpiry", "data.extra")]
+    numbers = ("data.pointsScheduledForExpiry", "data.loyaltyProgramId")
+    rules = []
+    for _ in range(dice.choice([1, 1, 2, 4, 8])):
+        if dice.random() < 0.6:
+            first = f"{dice.choice(fields)} == `{json.dumps(dice.choice(LITERALS[:-1]))}`"
+        else:
+            first = f"{dice.choice(numbers)} {dice.choice(['<', '<=', '>', '>='])} `{json.dumps(dice.choice(NUMBERS))}`"
+        further = f" && {simple(dice)}" if dice.random() < 0.3 else ""
+        rules.append({"events": dice.choice(EVENTS[:2]), "orgs": dice.choice(ORGS), "when": first + further})
+    return assembled(rules)
+
+
+@pytest.mark.parametrize("seed", range(at_length(6, 25)))
+def test_what_a_glance_rules_out_would_match_nothing(seed: int) -> None:
+    """On rules that it can be had for; it rules out many events, and none of which a rule would say anything."""
+    dice = Random(seed)  # noqa: S311 (the same rulebooks on every run)
+    ruled_out = 0
+    for _ in range(15):
+        rules = demanding(dice)
+        for event in [typed(dice) for _ in range(40)] + [generic(dice) for _ in range(5)]:
+            assert indexed(rules, event) == plain(rules, event)
+            glance, facts = rules.index["pointsExpiryReminder"].glance, facts_of(event)
+            if glance is not None and facts.data is not None and glance.rules_out(facts.org_id, event, facts.data):
+                ruled_out += 1
+    assert ruled_out > 5
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,17 @@ from tidings.events.conversion import (
     convert,
     convert_one,
 )
+from tidings.events.direct import ScalarReader, scalar_reader
+from tidings.events.facts import Facts, event_name, facts_of
 from tidings.events.fields import EventField, event_fields
 from tidings.events.identity import (
     content_digest,
     customer_id,
+    customer_of,
     derive_event_id,
     digest_of,
     event_data,
-    event_name,
-    identify,
+    id_of_content,
     wire_form,
 )
 from tidings.events.narrow import narrow_view
@@ -45,7 +47,9 @@ __all__ = [
     "ConversionWarning",
     "ConvertedEvent",
     "EventField",
+    "Facts",
     "RejectedEvent",
+    "ScalarReader",
     "addresses_among",
     "catalog",
     "contact_told",
@@ -53,16 +57,19 @@ __all__ = [
     "convert",
     "convert_one",
     "customer_id",
+    "customer_of",
     "derive_event_id",
     "digest_of",
     "event_data",
     "event_fields",
     "event_name",
-    "identify",
+    "facts_of",
+    "id_of_content",
     "narrow_view",
     "native_view",
     "sample",
     "samples",
+    "scalar_reader",
     "swallowed_customer",
     "to_vendor_json",
     "validate",

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tidings.errors import FieldViolation
 from tidings.events.catalog import catalog
+from tidings.events.facts import Facts, facts_of
 from tidings.events.pointers import look_up, place
 from tidings.events.reading import Unreadable, read_exactly
 from tidings.events.v1.event_pb2 import Event, UnmodelledField
@@ -22,35 +23,33 @@ _SPELLINGS: Final = frozenset({"/eventName", "/eventId"})
 """Paths where an unmodelled value tells how a field was written, beside the field itself."""
 
 
-def validate(event: Event, *, size: int | None = None) -> tuple[FieldViolation, ...]:
+def validate(event: Event, *, size: int | None = None, facts: Facts | None = None) -> tuple[FieldViolation, ...]:
     """Return everything that keeps the event from being accepted; empty when it is fine.
 
     Args:
         event: whoever built it.
         size: how many bytes its binary form has, for those who know.
+        facts: what is known of it, for those who have looked.
     """
     size = event.ByteSize() if size is None else size
-    if _is_plainly_fine(event, size):
+    org_id, event_id, _, data, _ = facts_of(event) if facts is None else facts
+    null, empty = event.sent_null, event.sent_empty
+    if (  # most events are recognised as fine at a glance; what this leaves may still be fine
+        data is not None
+        and org_id > 0
+        and size <= MAX_EVENT_BYTES
+        and ((0 < len(event_id) <= MAX_EVENT_ID and event_id.isprintable()) or not event.HasField("event_id"))
+        and (not null or _are_plain_pointers(null[:]))
+        and (not empty or _are_plain_pointers(empty[:]))
+    ):
         return ()
     return tuple(FieldViolation(field=field, description=text) for field, text in _findings(event, size))
 
 
-def _is_plainly_fine(event: Event, size: int) -> bool:
-    """Recognise most events at a glance; what it leaves may still be fine."""
-    return (
-        event.org_id > 0
-        and size <= MAX_EVENT_BYTES
-        and event.WhichOneof("data") not in (None, "generic")
-        and (is_event_id(event.event_id) or not event.HasField("event_id"))
-        and not event.unmodelled
-        and _are_plain_pointers(event.sent_null)
-        and _are_plain_pointers(event.sent_empty)
-    )
-
-
 def _are_plain_pointers(texts: Sequence[str]) -> bool:
-    """Without a tilde, the slash at the beginning is all it takes."""
-    return not texts or all(text[:1] == "/" and "~" not in text for text in texts)
+    """Without a tilde, the slash at the beginning is all it takes; asked of all at once, in a line each."""
+    lines = "\n".join(texts)
+    return lines[:1] == "/" and "~" not in lines and lines.count("\n") == lines.count("\n/")
 
 
 def _findings(event: Event, size: int) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ webhook. All of it is pure: the time is an argument.
 
 from tidings.rules.cancelling import Revocation, revocation
 from tidings.rules.compiling import compile_rules
-from tidings.rules.deciding import Decision, Match, RuleFailure, decide
+from tidings.rules.deciding import NOTHING, Decision, Match, RuleFailure, decide
 from tidings.rules.explaining import Part, RuleExplanation, Verdict, brief, cut, explain
 from tidings.rules.gathering import gathered_until
 from tidings.rules.pace import Pace, unhurried
@@ -17,6 +17,7 @@ from tidings.rules.shapes import BrandsFile, RulesFile
 from tidings.rules.timing import CancelOn, Digest, Rollout, Throttle, Timing
 
 __all__ = [
+    "NOTHING",
     "Action",
     "BrandsFile",
     "CancelOn",

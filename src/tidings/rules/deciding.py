@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
 
-from tidings.events import customer_id, event_name
+from tidings.events import Facts, customer_id, customer_of, facts_of
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import EvaluationError, Expression
 from tidings.model import Brand, PlannedDelivery
@@ -49,7 +49,15 @@ class Decision(NamedTuple):
 NOTHING = Decision()
 
 
-def decide(ruleset: RuleSet, event: Event, *, now: int, event_id: str, everyone: bool = False) -> Decision:
+def decide(
+    ruleset: RuleSet,
+    event: Event,
+    *,
+    now: int,
+    event_id: str,
+    everyone: bool = False,
+    facts: Facts | None = None,
+) -> Decision:
     """Say which rules apply to an event and what they send.
 
     An organisation without a brand has nothing to send as: no rule applies to it. An ``expires_at`` or a recipient
@@ -61,16 +69,23 @@ def decide(ruleset: RuleSet, event: Event, *, now: int, event_id: str, everyone:
         now: epoch milliseconds, what ``now()`` is and when deliveries are due.
         event_id: the id that deliveries are derived from.
         everyone: take every customer into rollouts, as tests of rules do.
+        facts: what is known of the event, for those who have looked.
     """
-    brand = ruleset.brands.get(event.org_id)
-    index = ruleset.index.get(event_name(event)) if brand is not None else None
-    if brand is None or index is None:
+    org_id, _, name, data, _ = facts = facts_of(event) if facts is None else facts
+    index = ruleset.index.get(name)
+    if index is None:
         return NOTHING
-    subject = Subject(event, index.bound, now=now, zone=brand.time_zone)
-    candidates = index.candidates(event.org_id, subject)
+    glance = index.glance
+    if glance is not None and data is not None and glance.rules_out(org_id, event, data):
+        return NOTHING
+    brand = ruleset.brands.get(org_id)
+    if brand is None:
+        return NOTHING
+    subject = Subject(event, index.bound, now=now, zone=brand.time_zone, is_modelled=data is not None)
+    candidates = index.candidates(org_id, subject)
     if not candidates:
         return NOTHING
-    decider = _Decider(event, brand, subject, now=now, event_id=event_id, everyone=everyone)
+    decider = _Decider(event, facts, brand, subject, now=now, event_id=event_id, everyone=everyone)
     for _, rule in candidates:
         decider.consider(rule)
     return Decision(matches=tuple(decider.matches), failures=tuple(decider.failures))
@@ -85,12 +100,13 @@ def is_in_rollout(rule: Rule, event: Event, event_id: str) -> bool:
 class _Decider:
     """One decision under way."""
 
-    __slots__ = ("_brand", "_event", "_event_id", "_everyone", "_now", "_subject", "failures", "matches")
+    __slots__ = ("_brand", "_event", "_event_id", "_everyone", "_facts", "_now", "_subject", "failures", "matches")
 
     def __init__(
-        self, event: Event, brand: Brand, subject: Subject, *, now: int, event_id: str, everyone: bool
+        self, event: Event, facts: Facts, brand: Brand, subject: Subject, *, now: int, event_id: str, everyone: bool
     ) -> None:
         self._event = event
+        self._facts = facts
         self._brand = brand
         self._now = now
         self._event_id = event_id
@@ -121,7 +137,7 @@ class _Decider:
             self._brand,
             self._subject.search,
             event_id=self._event_id,
-            customer=customer_id(self._event),
+            customer=customer_of(self._event, self._facts),
             due_at=due(rule, self._subject.search, self._brand.time_zone, now=self._now),
             expires_at=expiry(rule, self._subject.search, self._brand.time_zone),
             failed=partial(self._fail, rule),

@@ -8,12 +8,15 @@ with the index and without gives the same matches and the same failures.
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+from google.protobuf.descriptor import FieldDescriptor
+
 from tidings.expressions import Expression
-from tidings.rules.requirements import Equality, FieldPath, Requirements, requirements
+from tidings.rules.glance import Glance, glance_for
+from tidings.rules.requirements import Equality, FieldPath, Requirements, Threshold, requirements
 from tidings.rules.subject import BoundExpressions, Subject
 
 FEW: Final = 4
@@ -50,7 +53,7 @@ class Entry(Generic[R]):
 class EventIndex(Generic[R]):
     """The rules of one event name."""
 
-    __slots__ = ("_by_org", "_everywhere", "_numbers", "_texts", "bound")
+    __slots__ = ("_by_org", "_everywhere", "_numbers", "_texts", "bound", "glance")
 
     def __init__(self, name: str, rules: Iterable[tuple[int, R]]) -> None:
         self.bound = BoundExpressions(name)
@@ -64,6 +67,11 @@ class EventIndex(Generic[R]):
             for org in entry.rule.orgs or ():
                 by_org.setdefault(org, []).append(entry)
         self._by_org = {org: _Branch(of_org) for org, of_org in by_org.items()}
+        self.glance = None if self._texts or self.bound.field is None else self._look(self.bound.field)
+        """Rules out most events, those of which the messages model every value; None where it would not."""
+
+    def _look(self, field: FieldDescriptor) -> Glance | None:
+        return self._everywhere.glance(field, {org: branch.glance(field, {}) for org, branch in self._by_org.items()})
 
     def candidates(self, org_id: int, subject: Subject) -> list[tuple[int, R]]:
         """Return the rules that could match, in their order.
@@ -125,6 +133,20 @@ class _Branch(Generic[R]):
             _Thresholds(path, above=above, pairs=pairs) for (path, above), pairs in by_threshold.items()
         ]
 
+    def glance(self, field: FieldDescriptor, of_orgs: Mapping[int, Glance | None]) -> Glance | None:
+        """Return what sees that none of the rules, nor any of those, can match an event; None where nothing does."""
+        values: list[tuple[FieldPath, Collection[Any]]] = list(self._equalities.items())
+        bounds = [each.loosest for each in self._thresholds]
+        for entry in self._plain:
+            if entry.requires.equalities:
+                equality = entry.requires.equalities[0]
+                values.append((equality.path, (equality.value,)))
+            elif entry.requires.thresholds:
+                bounds.append(entry.requires.thresholds[0])
+            else:
+                return None
+        return glance_for(field, values, bounds, of_orgs)
+
     def find(self, subject: Subject, found: list[Entry[R]]) -> None:
         """Add the rules that could match."""
         found += self._plain
@@ -147,6 +169,11 @@ class _Thresholds(Generic[R]):
         self._above = above
         self._bounds = [bound for bound, _ in pairs]
         self._entries = [entry for _, entry in pairs]
+
+    @property
+    def loosest(self) -> Threshold:
+        """What a number must meet to meet any."""
+        return Threshold(self._path, self._above, self._bounds[0 if self._above else -1])
 
     def find(self, subject: Subject) -> Sequence[Entry[R]]:
         """Return the rules whose bound the number meets; a bound equal to it counts, whatever the operator."""

@@ -70,15 +70,20 @@ class Subject:
 
     __slots__ = ("_bound", "_event", "_now", "_on_message", "_read", "_view", "_zone", "may_mix_types")
 
-    def __init__(self, event: Event, bound: BoundExpressions, *, now: int, zone: tzinfo) -> None:
+    def __init__(
+        self, event: Event, bound: BoundExpressions, *, now: int, zone: tzinfo, is_modelled: bool | None = None
+    ) -> None:
+        """Take an event of the name that the expressions are for.
+
+        Whoever knows says whether all there is to it stands in messages (``Facts.data``).
+        """
         self._event = event
         self._bound = bound
         self._now = now
         self._zone = zone
         self._view: Mapping[str, Any] | None = None
         self._read: dict[FieldPath, Any] = {}
-        field = bound.field
-        self._on_message = field is not None and not event.unmodelled and event.HasField(field.name)  # type: ignore[arg-type]  # a name from the descriptor
+        self._on_message = _is_modelled(event, bound) if is_modelled is None else is_modelled
         self.may_mix_types = not self._on_message
         """Whether a field may hold a value of another type than its message gives it."""
 
@@ -106,3 +111,8 @@ class Subject:
         if value is _UNREAD:  # mostly: a path is seldom read twice, and an exception would cost more than reading
             value = self._read[path] = self.search(self._bound.path(path))
         return value
+
+
+def _is_modelled(event: Event, bound: BoundExpressions) -> bool:
+    field = bound.field
+    return field is not None and not event.unmodelled and event.HasField(field.name)  # type: ignore[arg-type]  # a name from the descriptor
