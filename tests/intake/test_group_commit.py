@@ -113,3 +113,27 @@ async def test_company_that_stays_keeps_the_commit_going() -> None:
     assert await stays == 4
     with pytest.raises(asyncio.CancelledError):
         await gives_up
+
+
+async def test_who_gives_up_disturbs_no_commit_of_others() -> None:
+    """One that everybody gave up may still be putting things in order."""
+    in_order: list[list[int]] = []
+    go_on = asyncio.Event()
+
+    async def work(numbers: Sequence[int]) -> list[int | TidingsError]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await go_on.wait()
+            in_order.append(list(numbers))
+        return []
+
+    group = GroupCommit(work)
+    for number in (1, 2):
+        call = asyncio.create_task(group.run(number))
+        await _turns()
+        call.cancel()
+        await _turns()
+    go_on.set()
+    await _turns()
+    assert in_order == [[1]]

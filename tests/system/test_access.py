@@ -222,6 +222,30 @@ async def test_no_method_answers_without_a_key(gateway: RunningGateway) -> None:
 
 
 async def test_a_body_is_taken_as_far_as_it_is_the_callers(gateway: RunningGateway, ours: NewKey) -> None:
+    async with calling(gateway, ours) as channel:
+        assert await bodies_taken(channel) == [f"e{OURS}", "PERMISSION_DENIED"]
+
+
+async def test_keys_hold_beside_a_gateway_of_this_process_without_any(tmp_path: Path, ours: NewKey) -> None:
+    """Whoever calls the first is noted before the second is made, and counts for nothing there."""
+    KeyFile(tmp_path / "keys.yaml").write([key_for(ours, OURS)])
+    folders = [tmp_path / name for name in ("open", "keyed")]
+    for folder in folders:
+        folder.mkdir()
+    open_config, keyed_config = (
+        write_config(
+            folder, rules=str(write_rulebook(folder / "rules", crm="http://127.0.0.1:9/", rules=RULES)), **more
+        )
+        for folder, more in zip(folders, ({}, {"auth": {"keys": str(tmp_path / "keys.yaml")}}), strict=True)
+    )
+    async with open_test_gateway(open_config) as without, open_test_gateway(keyed_config) as keyed:
+        assert await bodies_taken(without.channel) == [f"e{OURS}", f"e{THEIRS}"]
+        async with calling(keyed, ours) as channel:
+            assert await bodies_taken(channel) == [f"e{OURS}", "PERMISSION_DENIED"]
+
+
+async def bodies_taken(channel: grpc.aio.Channel) -> list[str]:
+    """Publish an event of each organisation in one body; return the id it was taken under, or why it was not."""
     body = [
         {
             "eventName": "pointsIssued",
@@ -231,12 +255,10 @@ async def test_a_body_is_taken_as_far_as_it_is_the_callers(gateway: RunningGatew
         }
         for org in (OURS, THEIRS)
     ]
-    async with calling(gateway, ours) as channel:
-        answer = await event_service_pb2_grpc.EventServiceStub(channel).PublishJson(
-            event_service_pb2.PublishJsonRequest(body=json.dumps(body).encode())
-        )
-    assert answer.results[0].published.event_id == f"e{OURS}"
-    assert answer.results[1].fault.reason == "PERMISSION_DENIED"
+    answer = await event_service_pb2_grpc.EventServiceStub(channel).PublishJson(
+        event_service_pb2.PublishJsonRequest(body=json.dumps(body).encode())
+    )
+    return [each.published.event_id or each.fault.reason for each in answer.results]
 
 
 async def test_a_stream_ends_at_the_first_event_of_another(gateway: RunningGateway, ours: NewKey) -> None:

@@ -23,23 +23,17 @@ what comes: it knows how long it takes, and refuses what would wait too long."""
 
 
 @dataclass(slots=True, eq=False)
-class _Call(Generic[T, R]):
-    thing: T
-    answer: "asyncio.Future[R]"
-    group: "_Group[T, R] | None" = None
-    """Whom it shares a commit with, once that is under way."""
-
-
-@dataclass(slots=True, eq=False)
 class _Group(Generic[T, R]):
     """Calls whose commit is under way."""
 
-    calls: Sequence[_Call[T, R]]
+    things: list[T]
+    answers: "list[asyncio.Future[R]]"
+    """Of each thing its own."""
     began: float
     task: "asyncio.Task[None] | None" = None
 
     def is_given_up(self) -> bool:
-        return all(each.answer.done() for each in self.calls)
+        return all(each.done() for each in self.answers)
 
 
 class GroupCommit(Generic[T, R]):
@@ -52,7 +46,10 @@ class GroupCommit(Generic[T, R]):
         then each is tried by itself.
         """
         self._work = work
-        self._waiting: list[_Call[T, R]] = []
+        self._things: list[T] = []
+        """What waits,"""
+        self._answers: list[asyncio.Future[R]] = []
+        """and for each of those the answer that is waited for."""
         self._under_way: set[_Group[T, R]] = set()
         self._is_starting = False
         self._patience: asyncio.TimerHandle | None = None
@@ -64,23 +61,25 @@ class GroupCommit(Generic[T, R]):
         What everybody gives up who shares a commit is left undone, if that has not begun.
         """
         loop = asyncio.get_running_loop()
-        call: _Call[T, R] = _Call(thing, loop.create_future())
-        self._waiting.append(call)
+        answer: asyncio.Future[R] = loop.create_future()
+        self._things.append(thing)
+        self._answers.append(answer)
         if not self._is_starting and self._is_time(loop):
             self._is_starting = True
             loop.call_soon(self._start)  # what else this turn of the loop brings goes along
         elif self._patience is None:
             self._patience = loop.call_later(PATIENCE, self._start)
         try:
-            return await call.answer
+            return await answer
         except asyncio.CancelledError:
-            if (group := call.group) is not None and group.task is not None and group.is_given_up():
-                group.task.cancel()
+            for group in self._under_way:
+                if group.task is not None and answer in group.answers and group.is_given_up():
+                    group.task.cancel()
             raise
 
     def _is_time(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Say whether what waits is to be committed without waiting for the commit under way."""
-        if len(self._waiting) >= MOST_TOGETHER:
+        if len(self._things) >= MOST_TOGETHER:
             return True
         patient = loop.time() - PATIENCE if self._under_way else 0.0
         return not any(group.began > patient for group in self._under_way)
@@ -90,52 +89,53 @@ class GroupCommit(Generic[T, R]):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
-        calls, self._waiting = [each for each in self._waiting if not each.answer.done()], []
-        if not calls:
+        things, self._things = self._things, []
+        answers, self._answers = self._answers, []
+        if any(each.done() for each in answers):  # given up
+            left = [number for number, each in enumerate(answers) if not each.done()]
+            things, answers = [things[number] for number in left], [answers[number] for number in left]
+        if not things:
             return
-        group = _Group(calls, asyncio.get_running_loop().time())
-        for each in calls:
-            each.group = group
+        group = _Group(things, answers, asyncio.get_running_loop().time())
         self._under_way.add(group)
         group.task = asyncio.ensure_future(self._commit(group))
 
     async def _commit(self, group: _Group[T, R]) -> None:
         try:
-            await self._answer(group.calls)
+            await self._answer(group.things, group.answers)
         finally:
             self._under_way.discard(group)
-            if self._waiting and not self._is_starting:
+            if self._things and not self._is_starting:
                 self._start()
 
-    async def _answer(self, calls: Sequence[_Call[T, R]]) -> None:
+    async def _answer(self, things: Sequence[T], waiting: "Sequence[asyncio.Future[R]]") -> None:
         try:
-            answers = await self._work([each.thing for each in calls])
+            answers = await self._work(things)
         except TidingsError as error:
-            _fail(calls, error)
+            _fail(waiting, error)
         except Exception as error:  # noqa: BLE001 (whatever it is, callers wait for an answer)
-            if len(calls) == 1:
-                _fail(calls, error)
-            for each in calls if len(calls) > 1 else ():
-                await self._answer([each])
+            if len(things) == 1:
+                _fail(waiting, error)
+            for thing, each in zip(things, waiting, strict=True) if len(things) > 1 else ():
+                await self._answer([thing], [each])
         except asyncio.CancelledError:
-            for each in calls:
-                each.answer.cancel()
+            for each in waiting:
+                each.cancel()
             raise
         else:
-            for each, answer in zip(calls, answers, strict=True):
-                _resolve(each.answer, answer)
+            for each, answer in zip(waiting, answers, strict=True):
+                if not each.done():  # else the caller has given up
+                    _resolve(each, answer)
 
 
 def _resolve(waiting: "asyncio.Future[R]", answer: R | TidingsError) -> None:
-    if waiting.done():  # the caller has given up
-        return
     if isinstance(answer, TidingsError):
         waiting.set_exception(answer)
     else:
         waiting.set_result(answer)
 
 
-def _fail(calls: Sequence[_Call[T, R]], error: Exception) -> None:
-    for each in calls:
-        if not each.answer.done():
-            each.answer.set_exception(error)
+def _fail(waiting: "Sequence[asyncio.Future[R]]", error: Exception) -> None:
+    for each in waiting:
+        if not each.done():
+            each.set_exception(error)

@@ -1,8 +1,8 @@
 """Publishing: validate, decide, and commit the event with its deliveries before answering."""
 
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tidings.errors import EventIdReused, InvalidEvent, StoreUnavailable, TidingsError
 from tidings.events import (
@@ -77,18 +77,20 @@ class Publish:
         self._invalid = metrics.events.labels("invalid")
         self._group: GroupCommit[Event, Published] = GroupCommit(self.many)
 
-    async def one(self, event: Event) -> Published:
+    def one(self, event: Event) -> Coroutine[Any, Any, Published]:
         """Publish one event, in one commit with others that wait.
 
-        Raises:
+        Raises, when awaited:
             InvalidEvent: with the path of every fault.
             EventIdReused: the id is taken by an event with other content.
             StoreUnavailable: nothing was kept.
             Overloaded: too much is waiting.
         """
-        if self._traces is None:
-            return await self._group.run(event)
-        (outcome,) = await self.many([event])  # a trace is the caller's own, and so is its task
+        return self._group.run(event) if self._traces is None else self._alone(event)
+
+    async def _alone(self, event: Event) -> Published:
+        """Publish one event by itself: a trace is the caller's own, and so is its task."""
+        (outcome,) = await self.many([event])
         if isinstance(outcome, TidingsError):
             raise outcome
         return outcome

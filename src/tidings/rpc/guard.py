@@ -50,6 +50,8 @@ class GuardedServer:
         self._store = store
         self._keyring = keyring
         self._traced = traced
+        if keyring is None:
+            _caller.set(ANYBODY)  # the tasks of calls inherit it from whoever starts the server, and need not set it
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Leave out what is registered by name as well."""
@@ -148,7 +150,8 @@ class _Guard:
         if self.traced:
             _note_trace(context)
         principal = ANYBODY if self.keyring is None else self.keyring.identify(_token(context))
-        _caller.set(principal)
+        if _caller.get(None) is not principal:
+            _caller.set(principal)
         return self.access, principal
 
     def _audit(self, access: Access, principal: Principal, request: Any) -> None:

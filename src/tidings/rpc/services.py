@@ -36,7 +36,8 @@ class EventService(EventQueries):
 
     async def Publish(self, request: events_pb.PublishRequest, context: Context) -> events_pb.PublishResponse:  # noqa: N802 (gRPC's name)
         """Publish one event."""
-        await _refuse_late(context)
+        if _is_late(context):
+            await _refuse(context)
         return published_to_proto(await self._publish.one(request.event))
 
     async def PublishBatch(  # noqa: N802 (gRPC's name)
@@ -45,7 +46,8 @@ class EventService(EventQueries):
         context: Context,
     ) -> events_pb.PublishBatchResponse:
         """Publish events in one commit."""
-        await _refuse_late(context)
+        if _is_late(context):
+            await _refuse(context)
         if len(request.events) > MAX_EVENTS:
             description = f"at most {MAX_EVENTS} events fit one call, got {len(request.events)}; send several calls"
             raise InvalidRequest([FieldViolation(field="events", description=description)])
@@ -100,8 +102,11 @@ class EventService(EventQueries):
         )
 
 
-async def _refuse_late(context: Context) -> None:
-    """End a call whose deadline has passed while it waited to be taken up: nobody will hear the answer."""
+def _is_late(context: Context) -> bool:
+    """Say whether a call's deadline has passed while it waited to be taken up: nobody will hear the answer."""
     left = context.time_remaining()
-    if left is not None and left <= 0:
-        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline has passed; nothing was kept")
+    return left is not None and left <= 0
+
+
+async def _refuse(context: Context) -> None:
+    await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline has passed; nothing was kept")
