@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from tidings.errors import NotFound, StoreUnavailable, TidingsError
-from tidings.intake.group_commit import MOST_TOGETHER, GroupCommit
+from tidings.intake.group_commit import COMPANY, MOST_TOGETHER, GroupCommit
 
 
 class _Work:
@@ -46,6 +46,39 @@ async def test_who_comes_during_a_commit_shares_the_next() -> None:
 
     assert await asyncio.gather(*calls) == [2, 4, 6]
     assert work.batches == [[1], [2, 3]]
+
+
+async def test_who_comes_turn_after_turn_goes_along() -> None:
+    work = _Work()
+    work.go_on.set()
+    group = GroupCommit(work)
+    calls: list[asyncio.Task[int]] = []
+    for number in range(3):
+        calls.append(asyncio.create_task(group.run(number + 1)))
+        await asyncio.sleep(0)
+
+    assert await asyncio.gather(*calls) == [2, 4, 6]
+    assert work.batches == [[1, 2, 3]]
+
+
+async def test_company_is_not_waited_for_without_end() -> None:
+    work = _Work()
+    work.go_on.set()
+    group = GroupCommit(work)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    calls: list[asyncio.Task[int]] = []
+    while not work.batches and len(calls) < MOST_TOGETHER - 1:
+        calls.append(asyncio.create_task(group.run(1)))
+        turn_ends = loop.time() + COMPANY / 20
+        while loop.time() < turn_ends:  # a turn with much to do
+            pass
+        await asyncio.sleep(0)
+
+    assert work.batches
+    assert len(work.batches[0]) < 25
+    assert loop.time() - began >= COMPANY
+    await asyncio.gather(*calls)
 
 
 async def test_nobody_waits_for_a_commit_that_is_slow_or_full() -> None:

@@ -1,8 +1,8 @@
 """Group commit: one for all calls that wait at the same time.
 
 Each call by itself would pay for a commit's way through the gateway: measured, that is more than validating and
-deciding its event. So calls that come while a commit is under way are taken together when it is through; nobody
-waits for company that is not there yet.
+deciding its event. So calls that come while a commit is under way are taken together when it is through, and while
+every turn of the event loop brings more of them they wait for each other, up to two milliseconds.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ R = TypeVar("R")
 
 MOST_TOGETHER: Final = 256
 """How many share a commit at the most; one more begins a commit of their own."""
+COMPANY: Final = 0.002
+"""How long they wait for each other at the most, seconds, before a commit begins."""
 PATIENCE: Final = 0.01
 """How long a commit may be under way, seconds, for others to wait for it. A store that is slower than that is to see
 what comes: it knows how long it takes, and refuses what would wait too long."""
@@ -66,7 +68,7 @@ class GroupCommit(Generic[T, R]):
         self._answers.append(answer)
         if not self._is_starting and self._is_time(loop):
             self._is_starting = True
-            loop.call_soon(self._start)  # what else this turn of the loop brings goes along
+            self._gather(loop)
         elif self._patience is None:
             self._patience = loop.call_later(PATIENCE, self._start)
         try:
@@ -83,6 +85,18 @@ class GroupCommit(Generic[T, R]):
             return True
         patient = loop.time() - PATIENCE if self._under_way else 0.0
         return not any(group.began > patient for group in self._under_way)
+
+    def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start a commit as soon as a turn of the loop brings nothing more, or it is time."""
+        loop.call_soon(self._look, loop, 0, loop.time() + COMPANY)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, before: int, until: float) -> None:
+        if not self._is_starting:
+            return  # who had no patience was first
+        if before < (now := len(self._things)) < MOST_TOGETHER and loop.time() < until:
+            loop.call_soon(self._look, loop, now, until)
+        else:
+            self._start()
 
     def _start(self) -> None:
         self._is_starting = False
@@ -106,7 +120,8 @@ class GroupCommit(Generic[T, R]):
         finally:
             self._under_way.discard(group)
             if self._things and not self._is_starting:
-                self._start()
+                self._is_starting = True
+                self._gather(asyncio.get_running_loop())
 
     async def _answer(self, things: Sequence[T], waiting: "Sequence[asyncio.Future[R]]") -> None:
         try:
