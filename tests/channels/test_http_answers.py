@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from long_kit import at_length
 from raw_http_kit import OK, a_client, answers, post, raw_server, saying
-from tidings.channels.http_answer import BODY_LIMIT, HEAD_LIMIT, AnswerReader, HttpAnswer, HttpFault
+from tidings.channels.http_answer import BODY_LIMIT, HEAD_LIMIT, AnswerReader, Familiar, HttpAnswer, HttpFault
 
 CLOSED = "the connection was closed before an answer came"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -106,6 +106,41 @@ def test_however_the_bytes_are_cut_they_say_the_same(said: bytes, data: st.DataO
     if isinstance(whole, str) and isinstance(cut, str):
         return  # both are no answer; which fault is named first may differ
     assert whole == cut
+
+
+@given(st.lists(ANSWERS, min_size=1, max_size=5), st.data())
+def test_what_was_read_before_changes_nothing(said: list[bytes], data: st.DataObject) -> None:
+    """Answers that came before, to this connection and to others, are known again; they must not be mixed up."""
+    familiar: Familiar = {}
+    connection = AnswerReader(familiar)
+    for each in data.draw(st.lists(st.sampled_from(said), max_size=12)):
+        connection.begin()
+        alone = AnswerReader()
+        pieces = data.draw(st.sampled_from([[each], [each[:9], each[9:]]]))
+        assert [_told(connection, piece) for piece in pieces] == [_told(alone, piece) for piece in pieces]
+        if not (connection.done and connection.reusable):
+            connection = AnswerReader(familiar)
+
+
+def _told(reader: AnswerReader, piece: bytes) -> tuple[object, ...]:
+    """What a reader says once these bytes have come, and nothing once it has said all."""
+    try:
+        done = reader.done or (bool(piece) and reader.feed(piece))
+    except HttpFault as fault:
+        return (str(fault),)
+    return done, reader.reusable, reader.is_untouched, reader.answer() if reader.has_status else None
+
+
+def test_few_and_short_answers_are_known_again() -> None:
+    familiar: Familiar = {}
+    reader = AnswerReader(familiar)
+    for number in range(1_000):
+        reader.begin()
+        assert reader.feed(b"HTTP/1.1 200 OK\r\nX: %d\r\nContent-Length: 0\r\n\r\n" % number)
+        assert 1 <= len(familiar) <= 256
+    for said in (b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"y" * 2_000, OK + b"stray"):
+        AnswerReader(familiar).feed(said)
+        assert said not in familiar
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])

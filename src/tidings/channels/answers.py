@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 from tidings.channels.redaction import REDACTED, Redactor
@@ -46,6 +47,7 @@ def shorten(text: str, hide: Redactor = _HIDE_NOTHING) -> str:
 
 _HTTP: Final[Mapping[int, Verdict]] = {408: Deferred, 410: Gone, 425: Deferred, 429: Deferred}
 _HTTP_CLASS: Final[Mapping[int, Verdict]] = {2: Accepted, 3: Refused, 4: Refused, 5: Deferred}
+_SUCCESS: Final = 2
 _HTTP_REMARK: Final[Mapping[int, str]] = {
     3: "redirects are not followed, so give the endpoint the address that it moved to",
 }
@@ -82,6 +84,8 @@ def http_outcome(
         now: epoch milliseconds that a date in Retry-After counts from.
         hide: blots out of the detail what must not be kept.
     """
+    if not body and status // 100 == _SUCCESS:
+        return _accepted(status)
     verdict = classify_http(status)
     wanted = _WISH.get(wish.strip().lower()) if wish and verdict is not Accepted else None
     if wanted is not None:
@@ -92,6 +96,11 @@ def http_outcome(
         wait = parse_retry_after(retry_after, now=now) if retry_after else None
         return Deferred(status_code=status, detail=detail, retry_after_ms=wait)
     return verdict(status_code=status, detail=detail)
+
+
+@lru_cache(maxsize=100)
+def _accepted(status: int) -> Accepted:
+    return Accepted(status_code=status)
 
 
 def _http_detail(remark: str, body: bytes, hide: Redactor) -> str:

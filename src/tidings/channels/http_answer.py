@@ -28,6 +28,8 @@ _RETRY: Final = b"retry-after"
 _WISH: Final = b"webhook-delivery"
 _KEPT: Final = frozenset({_RETRY, _WISH})
 _LENGTHS: Final = frozenset(map(len, _KEPT))
+_MOST_FAMILIAR: Final = 256
+_LONGEST_FAMILIAR: Final = 1_024
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 
 
@@ -46,42 +48,62 @@ class HttpAnswer:
     """What its header webhook-delivery says."""
 
 
+Familiar = dict[bytes, HttpAnswer]
+"""What short answers say that came whole, in one piece, and left the connection in order.
+
+The same bytes say the same on any connection that is between two answers, and a far side mostly says the same. It is
+bounded by what ``AnswerReader`` puts in.
+"""
+
+
 class AnswerReader:
     """Reads one connection's answers, one after the other; ``begin`` opens each."""
 
     __slots__ = (
-        "_head_size", "_headers", "_length", "_parser", "_pieces", "_problem", "_said", "_size", "_status",
-        "done", "reusable",
+        "_answer", "_familiar", "_head_size", "_headers", "_length", "_parser", "_pieces", "_problem", "_said", "_size",
+        "_status", "done", "reusable",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, familiar: Familiar | None = None) -> None:
+        """Read with the help of what others have read."""
+        self._familiar: Familiar = {} if familiar is None else familiar
+        self._size = 1
         self.begin()
         self._parser = HttpResponseParser(self)
 
     def begin(self) -> None:
         """Expect the next answer."""
+        self._answer: HttpAnswer | None = None
+        """What it says, if it is a familiar one."""
+        self.done = False
+        """Whether the answer is as complete as it will be."""
+        self.reusable = False
+        """Whether the connection can carry another request once the answer is done."""
+        if not self._size:  # nothing below was touched by the answer before
+            return
         self._status = self._size = self._head_size = self._headers = self._length = 0
         self._said: dict[bytes, str] = {}
         """What the headers that matter say."""
         self._pieces: list[bytes] = []
         self._problem = ""
-        self.done = False
-        """Whether the answer is as complete as it will be."""
-        self.reusable = False
-        """Whether the connection can carry another request once the answer is done."""
 
     @property
     def is_untouched(self) -> bool:
         """Whether not one byte of the answer has come."""
-        return self._size == 0
+        return self._size == 0 and self._answer is None
 
     @property
     def has_status(self) -> bool:
         """Whether the final status has been said."""
-        return self._status != 0
+        return self._status != 0 or self._answer is not None
 
     def feed(self, data: bytes) -> bool:
         """Take bytes off the wire and return ``done``; raise HttpFault when they are no answer."""
+        if not self._size:
+            self._answer = self._familiar.get(data)
+            if self._answer is not None:
+                self.done = self.reusable = True
+                return True
         self._size += len(data)
         try:
             self._parser.feed_data(data)
@@ -89,13 +111,22 @@ class AnswerReader:
             self._stop(self._problem or str(error))
         if not self.done and self._size > (_FRAMED_LIMIT if self._status else HEAD_LIMIT):
             self._stop(f"its head is longer than {HEAD_LIMIT} bytes")
+        if self.done and self.reusable and self._size == len(data) <= _LONGEST_FAMILIAR:
+            self._remember(data)
         return self.done
 
     def answer(self) -> HttpAnswer:
         """Return what was said so far; there must be a status."""
+        if self._answer is not None:
+            return self._answer
         body = b"".join(self._pieces)[:BODY_LIMIT] if self._pieces else b""
         said = self._said
         return HttpAnswer(status=self._status, retry_after=said.get(_RETRY), body=body, wish=said.get(_WISH))
+
+    def _remember(self, data: bytes) -> None:
+        if len(self._familiar) >= _MOST_FAMILIAR:
+            self._familiar.clear()
+        self._answer = self._familiar[data] = self.answer()
 
     def _stop(self, problem: str) -> None:
         """Read no further: what was said stands, and if that was nothing it is a fault."""

@@ -56,19 +56,22 @@ class HttpClient:
         A connection that was used before may have been closed just when the request went out. If not a byte of an
         answer came, the request is sent once more, on a new connection.
         """
-        url = target.url
-        origin = Origin(
-            url.scheme, url.raw_host or "", url.port or 0, (context or self._context) if url.scheme == "https" else None
-        )
+        scheme, host, port = target.place
+        origin = Origin(scheme, host, port, (context or self._context) if scheme == "https" else None)
         request = _request(target, body, headers)
         deadline = self._loop.time() + self._timeout
         connection = self._pool.take(origin)
-        if connection is not None:
-            try:
-                return await _exchange(connection, request, deadline)
-            except ConnectionClosed as closed:
-                if not closed.was_racing:
-                    raise
+        if connection is None:
+            return await _exchange(await self._open(origin, deadline), request, deadline)
+        waiting = connection.exchange(request, deadline)  # and not _exchange: nearly every post comes this way
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            connection.give_up(waiting)
+            raise
+        except ConnectionClosed as closed:
+            if not closed.was_racing:
+                raise
         return await _exchange(await self._open(origin, deadline), request, deadline)
 
     async def _open(self, origin: Origin, deadline: float) -> Connection:

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final, cast
 
-from tidings.channels.http_answer import AnswerReader, HttpAnswer, HttpFault
+from tidings.channels.http_answer import AnswerReader, Familiar, HttpAnswer, HttpFault
 
 RACE_SECONDS: Final = 1.0
 """How soon after a request a connection must be closed for it to have been closed before the request came."""
@@ -41,12 +41,13 @@ class Connection(asyncio.Protocol):
         idle: float,
         on_idle: "Callable[[Connection], None]",
         on_closed: "Callable[[Connection], None]",
+        familiar: Familiar | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._idle_seconds = idle
         self._on_idle = on_idle
         self._on_closed = on_closed
-        self._reader = AnswerReader()
+        self._reader = AnswerReader(familiar)
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[HttpAnswer] | None = None
         self._started = self._due = 0.0

@@ -10,6 +10,7 @@ from collections import deque
 from typing import Final
 
 from tidings.channels.http_addresses import Dialer, Origin
+from tidings.channels.http_answer import Familiar
 from tidings.channels.http_connection import Connection, ConnectionClosed
 
 MOST_UNUSED: Final = 1_024
@@ -43,6 +44,7 @@ class ConnectionPool:
         self._idle = idle
         self._places: dict[Origin, _Place] = {}
         self._connections: dict[Connection, Origin] = {}
+        self._familiar: Familiar = {}
         self._unused = 0
         self._empty = asyncio.Event()
 
@@ -96,7 +98,7 @@ class ConnectionPool:
                     await self._empty.wait()
 
     def _make(self) -> Connection:
-        return Connection(idle=self._idle, on_idle=self._on_idle, on_closed=self._on_closed)
+        return Connection(idle=self._idle, on_idle=self._on_idle, on_closed=self._on_closed, familiar=self._familiar)
 
     async def _stand_in_line(self, origin: Origin, place: _Place) -> Connection | None:
         waiting: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()

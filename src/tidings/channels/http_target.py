@@ -35,6 +35,8 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     head: str = field(init=False)
     """The request line and these headers, ready for the wire."""
+    place: tuple[str, str, int] = field(init=False)
+    """Scheme, host and port to connect to."""
 
     def __post_init__(self) -> None:
         """Write the head; raise ValueError for a header that cannot be sent."""
@@ -42,6 +44,7 @@ class Target:
         standard = {name: value for name, value in _STANDARD.items() if name not in own}
         opening = f"POST {self.url.raw_path_qs} HTTP/1.1\r\nHost: {self.url.host_port_subcomponent}\r\n"
         object.__setattr__(self, "head", opening + header_lines({**standard, **self.headers}))
+        object.__setattr__(self, "place", (self.url.scheme, self.url.raw_host or "", self.url.port or 0))
 
     def with_headers(self, headers: Mapping[str, str]) -> "Target":
         """Return the same target with these headers instead; raise ValueError for one that cannot be sent."""
@@ -66,12 +69,10 @@ def read_url(text: str) -> URL:
 
 def header_lines(headers: Mapping[str, str]) -> str:
     """Write headers as lines; raise ValueError for one that would say more than it should, or how a body is framed."""
-    lines = ""
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable() and _may_be_sent(name)):
             raise ValueError(f"the header {name!r} cannot be sent")
-        lines += f"{name}: {value}\r\n"
-    return lines
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
 @lru_cache(maxsize=1024)

@@ -60,11 +60,13 @@ class WebhookSender:
 
     async def send(self, call: WebhookCall, *, now: int) -> Outcome:
         """Sign for ``now`` (epoch milliseconds), post and return what came of it."""
-        target = self._target(call.endpoint.url)
-        if isinstance(target, Refused):
-            return target
         endpoint = call.endpoint
-        read = self._secrets_of(endpoint, target, now)
+        read = self._read.get((endpoint.org_id, endpoint.name))
+        if read is None or read.endpoint is not endpoint or abs(now - read.at) >= SECRETS_KEPT_MS:
+            target = self._target(endpoint.url)
+            if isinstance(target, Refused):
+                return target
+            read = self._read_again(endpoint, target, now)
         if read.problem:
             return _unfit(endpoint, read.problem)
         try:
@@ -87,7 +89,7 @@ class WebhookSender:
             retry_after=answer.retry_after,
             wish=answer.wish,
             now=now,
-            hide=_hiding(read, headers, answer.body),
+            hide=_hiding(read, headers, answer.body) if answer.body else read.hide,
         )
 
     def _target(self, url: str) -> Target | Refused:
@@ -105,12 +107,9 @@ class WebhookSender:
         except UnusableUrl as error:
             return Refused(detail=str(error))
 
-    def _secrets_of(self, endpoint: Endpoint, target: Target, now: int) -> _Read:
-        key = (endpoint.org_id, endpoint.name)
-        read = self._read.get(key)
-        if read is None or read.endpoint is not endpoint or abs(now - read.at) >= SECRETS_KEPT_MS:
-            _make_room(self._read)
-            read = self._read[key] = self._read_secrets(endpoint, target, now)
+    def _read_again(self, endpoint: Endpoint, target: Target, now: int) -> _Read:
+        _make_room(self._read)
+        read = self._read[endpoint.org_id, endpoint.name] = self._read_secrets(endpoint, target, now)
         return read
 
     def _read_secrets(self, endpoint: Endpoint, target: Target, now: int) -> _Read:
