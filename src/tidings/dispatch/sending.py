@@ -19,10 +19,12 @@ from tidings.render import RenderError
 from tidings.rulebook import (
     ComposeFailed,
     InvalidRulebook,
+    PlainWebhook,
     Rulebook,
     Rulebooks,
     Unreachable,
     compose,
+    plain_webhook,
     recipient_address,
 )
 from tidings.rules import Gathered
@@ -49,6 +51,10 @@ class Sent(NamedTuple):
 
 Obstacle = Unreachable | Hold | Stop
 """What keeps a message from being sent, for now or for good."""
+
+
+_PlainKey = tuple[str, int, int, str, str]
+"""Rule, action, organisation, endpoint and event by name."""
 
 
 class _Found(NamedTuple):
@@ -82,6 +88,8 @@ class Sender:
         self._email = email
         self._webhook = webhook
         self._clock = clock
+        self._plain: dict[_PlainKey, PlainWebhook | None] = {}
+        self._plain_of: Rulebook | None = None
         self._permission = Permission(store=store, rulebooks=rulebooks, clock=clock)
 
     async def send(
@@ -94,15 +102,31 @@ class Sender:
             endpoint: how the live rulebook has its endpoint; None: as the delivery's own rulebook has it.
             trace: what to note the moments of it in.
         """
+        delivery = leased.delivery
         try:
-            found = await self._find(leased)
+            rulebook = self._rulebooks.current
+            if rulebook.revision != delivery.revision:
+                rulebook = await self._rulebooks.get(delivery.revision)
+        except (InvalidRulebook, NotFound) as error:
+            return Sent(Refused(detail=str(error)))
+        if delivery.channel is Channel.WEBHOOK and leased.event:
+            plain = self._plain_webhook(rulebook, delivery)
+            if plain is not None:
+                return await self._send_plain(plain, leased, endpoint, trace)
+        return await self._send_with_care(leased, rulebook, endpoint, trace)
+
+    async def _send_with_care(
+        self, leased: Leased, rulebook: Rulebook, endpoint: Endpoint | None, trace: "DeliveryTrace | None"
+    ) -> Sent | Obstacle:
+        try:
+            found = await self._find(leased, rulebook)
             if not isinstance(found, _Found):
                 return found
             stopped = await self._stopped(found)
             if stopped is not None:
                 return stopped
             message = self._composed(found)
-        except (ComposeFailed, InvalidRulebook, NotFound, RenderError) as error:
+        except (ComposeFailed, RenderError) as error:
             return Sent(Refused(detail=str(error)))
         if isinstance(message, Unreachable):
             return message
@@ -115,10 +139,33 @@ class Sender:
                 message = message._replace(traceparent=trace.traceparent)
         return await self._carry(found, message, endpoint)
 
-    async def _find(self, leased: Leased) -> _Found | Sent | Stop:
+    def _plain_webhook(self, rulebook: Rulebook, delivery: Delivery) -> PlainWebhook | None:
+        """Return what such webhooks share; it is kept for as long as deliveries of the same rulebook come."""
+        if rulebook is not self._plain_of:
+            self._plain_of, self._plain = rulebook, {}
+        key = (delivery.rule_id, delivery.action, delivery.org_id, delivery.recipient.name, delivery.event_name)
+        try:
+            return self._plain[key]
+        except KeyError:
+            plain = self._plain[key] = plain_webhook(rulebook, delivery)
+            return plain
+
+    async def _send_plain(
+        self, plain: PlainWebhook, leased: Leased, endpoint: Endpoint | None, trace: "DeliveryTrace | None"
+    ) -> Sent:
+        """Send a webhook that no gate is asked about and for which nothing is looked up."""
+        delivery = leased.delivery
+        body = plain.body(Event.FromString(leased.event), now=delivery.created_at)
+        traceparent = ""
+        if trace is not None:
+            trace.note_message()
+            traceparent = trace.traceparent
+        call = WebhookCall(delivery.id, endpoint or plain.endpoint, body, traceparent)
+        return Sent(await self._webhook.send(call, now=self._clock()), call.endpoint, plain.retry)
+
+    async def _find(self, leased: Leased, rulebook: Rulebook) -> _Found | Sent | Stop:
         """Look up what a message is made of, and by what its gates go; or say why there is nothing to send."""
         delivery = leased.delivery
-        rulebook = await self._rulebook(delivery.revision)
         rule = rulebook.rules.rule(delivery.rule_id)
         if rule is not None and rule.timing.digest is not None:
             return await self._find_gathered(delivery, rulebook)
@@ -195,10 +242,6 @@ class Sender:
 
         zone = zone_of(contact, brand)
         return Occasion(delivery=delivery, rule=rule, brand=brand, zone=zone, now=self._clock(), evaluate=evaluate)
-
-    async def _rulebook(self, revision: str) -> Rulebook:
-        current = self._rulebooks.current
-        return current if current.revision == revision else await self._rulebooks.get(revision)
 
 
 def has_expired(delivery: Delivery, now: int) -> bool:

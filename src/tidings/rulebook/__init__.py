@@ -6,7 +6,14 @@ business, what a template means ``tidings.render``'s.
 
 from tidings.rulebook.book import Rulebook
 from tidings.rulebook.checking import check
-from tidings.rulebook.compose import ComposeFailed, Unreachable, compose, recipient_address
+from tidings.rulebook.compose import (
+    ComposeFailed,
+    PlainWebhook,
+    Unreachable,
+    compose,
+    plain_webhook,
+    recipient_address,
+)
 from tidings.rulebook.history import ReadPast, Rulebooks
 from tidings.rulebook.load import (
     InvalidRulebook,
@@ -22,6 +29,7 @@ from tidings.rulebook.operations import alerts, endpoint_disabled
 __all__ = [
     "ComposeFailed",
     "InvalidRulebook",
+    "PlainWebhook",
     "ReadPast",
     "Rulebook",
     "Rulebooks",
@@ -32,6 +40,7 @@ __all__ = [
     "endpoint_disabled",
     "load",
     "pack",
+    "plain_webhook",
     "read_folder",
     "recipient_address",
     "revision_of",

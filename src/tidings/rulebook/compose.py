@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from tidings.errors import TidingsError
 from tidings.events import addresses_among, native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.links import Links, MakeLinks, Reader, no_links
-from tidings.model import SERVICE, Brand, Contact, Delivery, Email, RecipientKind, WebhookCall
+from tidings.model import SERVICE, Brand, Contact, Delivery, Email, Endpoint, RecipientKind, WebhookCall
 from tidings.rulebook.book import Rulebook
 from tidings.rulebook.operations import ALERT_RULE, alert_email
 from tidings.rules import EmailAction, Gathered, WebhookAction, webhook_payload
+from tidings.rules.subject import BoundExpressions
 
 
 class ComposeFailed(TidingsError):
@@ -26,6 +28,39 @@ class Unreachable:
     """There is nobody to send to; ``reason`` says why."""
 
     reason: str
+
+
+class PlainWebhook(NamedTuple):
+    """What the webhooks of one action about one kind of event to one endpoint share, where the hour says nothing."""
+
+    action: WebhookAction
+    endpoint: Endpoint
+    zone: ZoneInfo
+    bound: BoundExpressions
+    retry: tuple[int, ...] | None
+    """The pauses that the rule asks for, milliseconds."""
+
+    def body(self, event: Event, *, now: int) -> bytes:
+        """Return the same body as ``compose``; ``now`` is when the delivery was decided."""
+        return webhook_payload(self.action, event, now=now, zone=self.zone, bound=self.bound)
+
+
+def plain_webhook(rulebook: Rulebook, delivery: Delivery) -> PlainWebhook | None:
+    """Return what is alike in all deliveries that differ from this one in their event alone.
+
+    None for what is no webhook, counts against a throttle or gathers, and for what cannot be composed.
+    """
+    rule = rulebook.rules.rule(delivery.rule_id)
+    brand = rulebook.rules.brands.get(delivery.org_id)
+    if rule is None or brand is None or delivery.action >= len(rule.actions):
+        return None
+    action, timing = rule.actions[delivery.action], rule.timing
+    endpoint = brand.endpoint(delivery.recipient.name)
+    if endpoint is None or not isinstance(action, WebhookAction):
+        return None
+    if timing.throttle is not None or timing.digest is not None:
+        return None
+    return PlainWebhook(action, endpoint, brand.time_zone, rulebook.rules.bound(delivery.event_name), rule.retry)
 
 
 def compose(

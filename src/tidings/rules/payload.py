@@ -61,12 +61,11 @@ def webhook_payload(
     Raises:
         tidings.expressions.EvaluationError: an expression of the body cannot be evaluated on this event.
     """
-    name = event_name(event)
-    subject = Subject(event, bound or BoundExpressions(name), now=now, zone=zone)
+    subject = Subject(event, bound or BoundExpressions(event_name(event)), now=now, zone=zone)
     created = event.created_at if event.HasField("created_at") else now
     return to_json(
         {
-            "type": action.type or _NOT_IN_TYPE.sub("_", name),
+            "type": action.type or _NOT_IN_TYPE.sub("_", event_name(event)),
             "timestamp": timestamp(created if 0 <= created <= _LAST else now),
             "data": _data(action, subject) if gathered is None else _digest_data(action, gathered, now=now, zone=zone),
         }
