@@ -1,5 +1,6 @@
 """Limits and fairness of the dispatcher, against real receivers: what peers got wrong is tested here by name."""
 
+import itertools
 import time
 
 from channels_kit import SECRET
@@ -59,6 +60,21 @@ async def test_a_slow_endpoint_costs_a_fast_one_nothing() -> None:
             await until(lambda: len(fast.received) == 500)
             assert len(slow.received) <= 16  # none of them has ended, or another would have begun
             assert desk.value("tidings_deliveries_held_total", kind="busy") > 400
+
+
+async def test_endpoints_take_turns_in_the_slots_that_all_share() -> None:
+    """The slot that one gives up goes to who has waited, at once: not to its own next, nor with the next tick."""
+    async with http_sink(SECRET) as sink:
+        endpoints = [f"name: {name}, url: '{sink.url}?{name}'" for name in "abc"]
+        async with open_desk(rulebook(*endpoints)) as desk:
+            names = await desk.publish(8)
+            started = time.monotonic()
+            async with dispatching(desk, concurrency=1):
+                await all_in(desk, State.DELIVERED, names)
+            assert time.monotonic() - started < 8  # a tick, a second long, for each would be 24
+    assert sink.most_at_once == 1
+    paths = [each.path for each in sink.received]
+    assert max(len(list(row)) for _, row in itertools.groupby(paths)) <= 2
 
 
 async def test_a_dead_endpoint_is_left_alone_then_probed_by_one() -> None:

@@ -172,7 +172,8 @@ class Destination:
         in_line = self._must_line_up(job, now)
         if not self.queue and not in_line and self.has_room(now, load):
             return True
-        delay, interval = self._delay(now), self._interval()
+        interval = self._interval()
+        delay = self._delay(now, interval)
         if not in_line and (delay < _HORIZON_MS or self._may_wait_here(load)):
             self.queue.append(job)
             return False
@@ -199,13 +200,13 @@ class Destination:
 
     def surplus(self, now: int) -> Job | None:
         """Take the newest of what waits here if it could not go within the horizon any more."""
-        if self.queue and self._delay(now) > _HORIZON_MS:
+        if self.queue and self._delay(now, self._interval()) > _HORIZON_MS:
             return self.queue.pop()
         return None
 
     def hold_surplus(self, now: int) -> Hold:
         """Say until when what ``surplus`` gave waits in the store."""
-        return self._hold("busy", f"{self.label} is busy", now, earliest=now + self._delay(now))
+        return self._hold("busy", f"{self.label} is busy", now, earliest=now + self._delay(now, self._interval()))
 
     def start(self, job: Job, now: int) -> None:
         """Count a delivery that goes."""
@@ -346,9 +347,9 @@ class Destination:
         delivery = job.leased.delivery
         return delivery.due_at <= delivery.created_at
 
-    def _delay(self, now: int) -> int:
+    def _delay(self, now: int, interval: int) -> int:
         """Return how long one that is queued now would wait, milliseconds."""
-        return self.next_slot(now) - now + int(len(self.queue) * self._interval()) // 1000
+        return self.next_slot(now) - now + len(self.queue) * interval // 1000
 
     def _interval(self) -> int:
         """Return how far apart sends can be, microseconds: the rate's word, or the endpoint's own pace."""

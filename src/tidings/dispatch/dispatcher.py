@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tidings.channels import EmailChannel, WebhookChannel
@@ -22,11 +22,11 @@ from tidings.dispatch.sending import Obstacle, Sender, Sent, has_expired
 from tidings.dispatch.settings import DispatchSettings
 from tidings.dispatch.settling import Ending, Settler
 from tidings.dispatch.sharing import Alone, AmongOthers, Sharing
-from tidings.dispatch.verdict import Timing, settle_held, settle_outcome, settle_untried
+from tidings.dispatch.verdict import Timing, settle_accepted, settle_held, settle_outcome, settle_untried
 from tidings.errors import StoreUnavailable, TidingsError
 from tidings.fleet import Membership
 from tidings.links import MakeLinks, no_links
-from tidings.model import Cause, Channel, Deferred, Postponed
+from tidings.model import Accepted, Cause, Channel, Deferred, Postponed
 from tidings.rulebook import Rulebooks, Unreachable
 from tidings.store import Leased, Settlement, Store
 from tidings.telemetry import Metrics, events, get_logger
@@ -95,6 +95,8 @@ class Dispatcher:
         if membership is not None:
             self._sharing = AmongOthers(membership, self.endpoints, clock=clock, pump=self._pump)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        """How many deliveries are being sent."""
         self._timers: dict[Destination, asyncio.TimerHandle] = {}
         self._stalled: dict[Destination, None] = {}
         """Destinations that have room of their own and wait for a slot that all share."""
@@ -241,21 +243,46 @@ class Dispatcher:
     @property
     def _load(self) -> Load:
         return _LOADS[
-            2 * len(self._tasks) >= self._settings.concurrency,
+            2 * self._under_way >= self._settings.concurrency,
             2 * len(self._in_hand) >= self._settings.most_in_hand,
         ]
 
     @property
     def _is_full(self) -> bool:
-        return len(self._tasks) >= self._settings.concurrency or not self._sharing.may_send
+        return self._under_way >= self._settings.concurrency or not self._sharing.may_send
 
     def _start(self, job: Job, now: int) -> None:
-        job.destination.start(job, now)
-        task = asyncio.create_task(self._send(job, now))
+        self._count_start(job, now)
+        task = asyncio.create_task(self._work(job, now))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, job: Job, started: int) -> None:
+    def _count_start(self, job: Job, now: int) -> None:
+        job.destination.start(job, now)
+        self._under_way += 1
+
+    async def _work(self, first: Job, started: int) -> None:
+        """Send a delivery, and then what waits for the same place: a task for each would cost more than its signature.
+
+        It goes on only after what was accepted: that took a turn of the loop at least, so that others have theirs.
+        """
+        job: Job | None = first
+        while job is not None:
+            destination = job.destination
+            settlement = await self._send(job, started)
+            job = None
+            if settlement.cause is Cause.ACCEPTED and not self._stalled:
+                started = settlement.settled_at
+                job = self._next_at(destination, started)
+            if job is None:
+                self._move_up(destination)
+            else:
+                self._count_start(job, started)
+                if len(destination.sending) < destination.concurrency:
+                    self._pump(destination)
+
+    async def _send(self, job: Job, started: int) -> Settlement:
+        """Send a delivery and see to what follows; return how it is to be settled."""
         leased = job.leased
         sent: Sent | Obstacle | None = None
         try:
@@ -272,6 +299,7 @@ class Dispatcher:
             settlement = self._fault(leased, error, started)
         else:
             settlement = self._judge(leased, sent, started)
+        self._under_way -= 1
         now = settlement.settled_at
         tried = sent if isinstance(sent, Sent) else None
         outcome = None if tried is None or isinstance(tried.outcome, Postponed) else tried.outcome
@@ -281,7 +309,7 @@ class Dispatcher:
         self._settle(job, settlement)
         if endpoint is not None and outcome is not None:
             await self.endpoints.record(endpoint, outcome, now=now)
-        self._move_up(job.destination)
+        return settlement
 
     async def _send_out(self, job: Job) -> Sent | Obstacle:
         trace = job.trace
@@ -295,6 +323,8 @@ class Dispatcher:
 
     def _judge(self, leased: Leased, sent: Sent | Obstacle, started: int) -> Settlement:
         now = self._clock()
+        if isinstance(sent, Sent) and isinstance(sent.outcome, Accepted):  # nearly all are
+            return settle_accepted(leased, sent.outcome, started=started, ended=now)
         if isinstance(sent, Unreachable | Stop):
             return settle_untried(leased, Cause.SUPPRESSED, sent.reason, now=now)
         if isinstance(sent, Hold):
@@ -308,15 +338,20 @@ class Dispatcher:
         return settle_outcome(leased, sent.outcome, policy, timing)
 
     def _move_up(self, freed: Destination) -> None:
-        """Start what waits for the slot that has become free."""
-        self._pump(freed)
+        """Start what waits for the slot that has become free: those first who have waited for one that all share."""
         for _ in range(min(2, len(self._stalled))):
             destination = next(iter(self._stalled))
             del self._stalled[destination]
             self._pump(destination)
+        self._pump(freed)
 
     def _pump(self, destination: Destination) -> None:
         now = self._clock()
+        while (job := self._next_at(destination, now)) is not None:
+            self._start(job, now)
+
+    def _next_at(self, destination: Destination, now: int) -> Job | None:
+        """Take what may start now of what waits at a destination; None: nothing, and the rest moves on later."""
         while destination.queue and not self._stopping:
             job = destination.queue[0]
             if job.lost:
@@ -326,10 +361,10 @@ class Dispatcher:
                 destination.queue.popleft()
             elif self._is_full or not destination.has_room(now, self._load):
                 self._arrange(destination, now)
-                return
+                break
             else:
-                destination.queue.popleft()
-                self._start(job, now)
+                return destination.queue.popleft()
+        return None
 
     def _arrange(self, destination: Destination, now: int) -> None:
         """See to it that a destination's queue moves on."""
@@ -355,10 +390,15 @@ class Dispatcher:
         else:
             self._settler.add(job, settlement)
 
-    def _settled(self, ending: Ending, kept: bool) -> None:  # noqa: FBT001 (the store's answer)
-        self._in_hand.discard(ending.job)
+    def _settled(self, endings: Sequence[Ending], kept: Sequence[bool]) -> None:
+        for ending in endings:
+            self._in_hand.discard(ending.job)
         if len(self._in_hand) + self._settings.batch <= self._most:
             self._room.set()
+        for ending, was_kept in zip(endings, kept, strict=True):
+            self._report(ending, was_kept)
+
+    def _report(self, ending: Ending, kept: bool) -> None:  # noqa: FBT001 (the store's answer)
         try:
             if kept:
                 self._reporter.settled(ending.job.leased, ending.settlement)
@@ -373,7 +413,7 @@ class Dispatcher:
         """Renew leases, send back what waits here in vain, and let the store remember how endpoints do."""
         while True:
             await asyncio.sleep(min(_LONGEST_TICK, self._settings.lease / 6))
-            self._metrics.under_way.set(len(self._tasks))
+            self._metrics.under_way.set(self._under_way)
             try:
                 await self._renew()
                 self._shed()

@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import Counter
 
-from tidings.model import MOVES, Channel, State
+from tidings.model import MOVES, Cause, Channel, Delivery, State
 from tidings.store import Leased, Settlement
 from tidings.telemetry import Metrics, events, get_logger
 
@@ -18,20 +18,28 @@ class Reporter:
         self._metrics = metrics
         self._counters: dict[tuple[Counter, str, str], Counter] = {}
         """Labelled counters at hand: finding one by its labels costs more than counting."""
-        self._seconds = {each.value: metrics.delivery_seconds.labels(each.value) for each in Channel}
+        self._seconds = {each: metrics.delivery_seconds.labels(each.value) for each in Channel}
 
     def settled(self, leased: Leased, settlement: Settlement) -> None:
         """Tell of a settlement that was kept; what was delivered is counted and not worth a line."""
+        if settlement.cause is Cause.ACCEPTED:
+            self._delivered(leased.delivery, settlement.settled_at)
+        else:
+            self._not_delivered(leased, settlement)
+
+    def _delivered(self, delivery: Delivery, now: int) -> None:
+        channel = delivery.channel
+        self._count(self._metrics.attempts, channel, Cause.ACCEPTED)
+        self._count(self._metrics.ended, channel, State.DELIVERED)
+        self._seconds[channel].observe(max(0.0, (now - delivery.created_at) / 1000))
+
+    def _not_delivered(self, leased: Leased, settlement: Settlement) -> None:
         channel = leased.delivery.channel.value
         attempt = settlement.attempt
         if attempt is not None:
             self._count(self._metrics.attempts, channel, attempt.outcome.value)
         state = _NEXT[settlement.cause]
-        if state is State.DELIVERED:
-            self._count(self._metrics.ended, channel, state.value)
-            seconds = (settlement.settled_at - leased.delivery.created_at) / 1000
-            self._seconds[channel].observe(max(0.0, seconds))
-        elif state in (State.WAITING, State.HELD):
+        if state in (State.WAITING, State.HELD):
             if attempt is not None:
                 log.warning(
                     events.DELIVERY_DEFERRED,

@@ -1,7 +1,7 @@
 """Settling in batches: whatever ended while the store was busy goes to it in one call."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from tidings.dispatch.destination import Job
@@ -25,10 +25,12 @@ class Ending(NamedTuple):
 class Settler:
     """Collects endings and commits them; one call to the store is under way at a time.
 
-    ``done`` is told of each that left our hands: with True when its settlement was kept.
+    ``done`` is told of those that left our hands, and for each whether its settlement was kept.
     """
 
-    def __init__(self, store: Store, *, done: Callable[[Ending, bool], None], metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, *, done: Callable[[Sequence[Ending], Sequence[bool]], None], metrics: Metrics
+    ) -> None:
         self._store = store
         self._seconds = metrics.commit_seconds.labels("settle")
         self._done = done
@@ -69,8 +71,7 @@ class Settler:
             log.exception(events.DELIVERY_FAULT, deliveries=[each.settlement.delivery_id for each in batch])
             await self._one_by_one(batch)
         else:
-            for ending, was_kept in zip(batch, kept, strict=True):
-                self._done(ending, was_kept)
+            self._done(batch, kept)
 
     async def _again(self, batch: list[Ending]) -> None:
         """Keep for the next call whatever another worker has not taken.
@@ -82,11 +83,11 @@ class Settler:
             if not each.job.lost:
                 self._waiting.insert(0, each)
             else:
-                self._done(each, False)  # noqa: FBT003 (the answer the store would give)
+                self._done([each], [False])  # the answer the store would give
 
     async def _one_by_one(self, batch: list[Ending]) -> None:
         if len(batch) == 1:
-            self._done(batch[0], False)  # noqa: FBT003 (it is not settled: its lease lapses)
+            self._done(batch, [False])  # it is not settled: its lease lapses
             return
         for each in batch:
             await self._settle([each])

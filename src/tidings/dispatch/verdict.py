@@ -44,11 +44,22 @@ def settle_held(leased: Leased, reason: str, *, now: int, due_at: int) -> Settle
     return settle_untried(leased, Cause.HELD, reason, now=now, due_at=due_at)
 
 
-def settle_outcome(leased: Leased, outcome: Attempted, policy: RetryPolicy, timing: Timing) -> Settlement:
-    """Turn what came of an attempt into a settlement that records it."""
-    cause, due_at, reason = _verdict(leased, outcome, policy, timing)
+def settle_accepted(leased: Leased, outcome: Accepted, *, started: int, ended: int) -> Settlement:
+    """Settle a delivery that the far side took."""
     delivery = leased.delivery
     # By position, as each of millions is made: naming them would take five times as long.
+    attempt = Attempt(
+        delivery.attempts + 1, started, max(0, ended - started), Cause.ACCEPTED, outcome.status_code, outcome.detail
+    )
+    return Settlement(delivery.id, leased.fence, Cause.ACCEPTED, ended, "", None, attempt)
+
+
+def settle_outcome(leased: Leased, outcome: Attempted, policy: RetryPolicy, timing: Timing) -> Settlement:
+    """Turn what came of an attempt into a settlement that records it."""
+    if isinstance(outcome, Accepted):
+        return settle_accepted(leased, outcome, started=timing.started, ended=timing.ended)
+    cause, due_at, reason = _verdict(leased, outcome, policy, timing)
+    delivery = leased.delivery
     attempt = Attempt(
         delivery.attempts + 1,
         timing.started,
@@ -60,9 +71,9 @@ def settle_outcome(leased: Leased, outcome: Attempted, policy: RetryPolicy, timi
     return Settlement(delivery.id, leased.fence, cause, timing.ended, reason, due_at, attempt)
 
 
-def _verdict(leased: Leased, outcome: Attempted, policy: RetryPolicy, timing: Timing) -> tuple[Cause, int | None, str]:
-    if isinstance(outcome, Accepted):
-        return Cause.ACCEPTED, None, ""
+def _verdict(
+    leased: Leased, outcome: Deferred | Refused, policy: RetryPolicy, timing: Timing
+) -> tuple[Cause, int | None, str]:
     if isinstance(outcome, Refused):
         return Cause.REFUSED, None, outcome.detail
     delivery = leased.delivery
