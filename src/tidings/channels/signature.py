@@ -98,6 +98,8 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 def sign_with(keys: tuple[Key, ...], message_id: str, timestamp: int, body: bytes) -> str:
     """Return the whole ``webhook-signature`` header for these decoded keys."""
     content = f"{message_id}.{timestamp}.".encode() + body
+    if len(keys) == 1:
+        return _signature(keys[0], content)
     return " ".join([_signature(key, content) for key in keys])
 
 

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tidings.dispatch.breaker import BreakerState, CircuitBreaker
 from tidings.dispatch.health import EndpointHealth
@@ -69,14 +69,16 @@ class Stop:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Protocol):
     """How things stand beyond one destination."""
 
-    crowded: bool = False
-    """Half of the slots that all share are taken."""
-    scarce: bool = False
-    """Half of what may be in hand is."""
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the slots that all share are taken."""
+
+    @property
+    def scarce(self) -> bool:
+        """Whether half of what may be in hand is."""
 
 
 class Destination:
@@ -153,6 +155,8 @@ class Destination:
                 "give it another url or enable it, then retry the delivery"
             )
         self._bookings.look_at_clock(now)
+        if not self._paused_until and not self.fails:
+            return None
         pause = self.pause(now)
         return None if pause is None else self._hold(pause.kind, pause.reason, now, earliest=pause.until)
 

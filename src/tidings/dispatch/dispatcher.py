@@ -13,12 +13,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tidings.channels import EmailChannel, WebhookChannel
-from tidings.dispatch.destination import Destination, Hold, Job, Load, Stop
+from tidings.dispatch.destination import Destination, Hold, Job, Stop
 from tidings.dispatch.endpoints import Endpoints, OnDisabled
 from tidings.dispatch.leases import InHand
 from tidings.dispatch.reporting import Reporter
 from tidings.dispatch.retry import SCHEDULES, RetryPolicy, policy_for
-from tidings.dispatch.sending import Obstacle, Sender, Sent, has_expired
+from tidings.dispatch.sending import Obstacle, Sender, Sent
 from tidings.dispatch.settings import DispatchSettings
 from tidings.dispatch.settling import Ending, Settler
 from tidings.dispatch.sharing import Alone, AmongOthers, Sharing
@@ -32,7 +32,7 @@ from tidings.store import Leased, Settlement, Store
 from tidings.telemetry import Metrics, events, get_logger
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
-    from tidings.dispatch.tracing import DeliveryTraces
+    from tidings.dispatch.tracing import DeliveryTrace, DeliveryTraces
 
 log = get_logger()
 
@@ -50,9 +50,6 @@ _UNSURE_SECONDS: Final = 0.05
 """The pause before looking again whether this gateway may send, while the others must first have seen it."""
 _LONGEST_TICK: Final = 1.0
 """Seconds between looks at leases and queues."""
-
-
-_LOADS: Final = {(crowded, scarce): Load(crowded, scarce) for crowded in (False, True) for scarce in (False, True)}
 
 
 class Dispatcher:
@@ -211,7 +208,8 @@ class Dispatcher:
 
     def _is_kept_back(self, job: Job, now: int) -> bool:
         """Settle what has expired or whose destination takes nothing now."""
-        if has_expired(job.leased.delivery, now):
+        expires_at = job.leased.delivery.expires_at
+        if expires_at is not None and now >= expires_at:
             reason = "its time had passed before it could be sent"
             self._settler.add(job, settle_untried(job.leased, Cause.EXPIRED, reason, now=now))
             return True
@@ -224,7 +222,7 @@ class Dispatcher:
 
     def _place(self, job: Job, now: int) -> None:
         destination = job.destination
-        placed = destination.place(job, now, self._load)
+        placed = destination.place(job, now, self)
         if isinstance(placed, Hold):
             self._hold(job, placed, now)
         elif placed and not self._is_full:
@@ -241,11 +239,14 @@ class Dispatcher:
     # Sending
 
     @property
-    def _load(self) -> Load:
-        return _LOADS[
-            2 * self._under_way >= self._settings.concurrency,
-            2 * len(self._in_hand) >= self._settings.most_in_hand,
-        ]
+    def crowded(self) -> bool:
+        """Whether half of the slots that all share are taken."""
+        return 2 * self._under_way >= self._settings.concurrency
+
+    @property
+    def scarce(self) -> bool:
+        """Whether half of what may be in hand is."""
+        return 2 * len(self._in_hand) >= self._most
 
     @property
     def _is_full(self) -> bool:
@@ -286,7 +287,11 @@ class Dispatcher:
         leased = job.leased
         sent: Sent | Obstacle | None = None
         try:
-            sent = await self._send_out(job)
+            trace = job.trace
+            if trace is None:
+                sent = await self._sender.send(leased, job.destination.endpoint)
+            else:
+                sent = await self._send_traced(job, trace)
         except asyncio.CancelledError:
             # Stopped in mid-send: give it back at once, so that a restart does not wait for the lease.
             settlement = self._given_back(leased)
@@ -311,10 +316,7 @@ class Dispatcher:
             await self.endpoints.record(endpoint, outcome, now=now)
         return settlement
 
-    async def _send_out(self, job: Job) -> Sent | Obstacle:
-        trace = job.trace
-        if trace is None:
-            return await self._sender.send(job.leased, job.destination.endpoint)
+    async def _send_traced(self, job: Job, trace: "DeliveryTrace") -> Sent | Obstacle:
         trace.note_start()
         try:
             return await self._sender.send(job.leased, job.destination.endpoint, trace)
@@ -359,7 +361,7 @@ class Dispatcher:
                 self._in_hand.discard(job)
             elif self._is_kept_back(job, now):
                 destination.queue.popleft()
-            elif self._is_full or not destination.has_room(now, self._load):
+            elif self._is_full or not destination.has_room(now, self):
                 self._arrange(destination, now)
                 break
             else:
@@ -367,7 +369,9 @@ class Dispatcher:
         return None
 
     def _arrange(self, destination: Destination, now: int) -> None:
-        """See to it that a destination's queue moves on."""
+        """See to it that a destination's queue moves on; with all its slots taken it does when one is free again."""
+        if len(destination.sending) >= destination.concurrency:
+            return
         slot = destination.next_slot(now)
         if destination.lacks_share(now):
             self._sharing.ask(destination)
@@ -375,7 +379,7 @@ class Dispatcher:
             if destination not in self._timers:
                 later = asyncio.get_running_loop().call_later((slot - now) / 1000, self._on_timer, destination)
                 self._timers[destination] = later
-        elif len(destination.sending) < destination.concurrency:
+        else:
             self._stalled[destination] = None
 
     def _on_timer(self, destination: Destination) -> None:
@@ -397,6 +401,7 @@ class Dispatcher:
             self._room.set()
         for ending, was_kept in zip(endings, kept, strict=True):
             self._report(ending, was_kept)
+        self._reporter.count_delivered()
 
     def _report(self, ending: Ending, kept: bool) -> None:  # noqa: FBT001 (the store's answer)
         try:
@@ -433,7 +438,7 @@ class Dispatcher:
         if not self._sharing.may_send:
             self._release_queues("given back: the other gateways may take this one for gone")
         for destination in (*self.endpoints.destinations(), self._relay):
-            while self._load.scarce and (job := destination.surplus(now)) is not None:
+            while self.scarce and (job := destination.surplus(now)) is not None:
                 self._hold(job, destination.hold_surplus(now), now)
             self._pump(destination)
 

@@ -1,6 +1,6 @@
 """From a leased delivery to what its channel says: find its rulebook, compose, send."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -92,9 +92,9 @@ class Sender:
         self._plain_of: Rulebook | None = None
         self._permission = Permission(store=store, rulebooks=rulebooks, clock=clock)
 
-    async def send(
+    def send(
         self, leased: Leased, endpoint: Endpoint | None, trace: "DeliveryTrace | None" = None
-    ) -> Sent | Obstacle:
+    ) -> Coroutine[Any, Any, Sent | Obstacle]:
         """Ask the gates, compose and send.
 
         Args:
@@ -102,21 +102,31 @@ class Sender:
             endpoint: how the live rulebook has its endpoint; None: as the delivery's own rulebook has it.
             trace: what to note the moments of it in.
         """
-        delivery = leased.delivery
+        rulebook = self._rulebooks.current
+        if rulebook.revision != leased.delivery.revision:
+            return self._send_past(leased, endpoint, trace)
+        return self._send_by(rulebook, leased, endpoint, trace)
+
+    async def _send_past(
+        self, leased: Leased, endpoint: Endpoint | None, trace: "DeliveryTrace | None"
+    ) -> Sent | Obstacle:
         try:
-            rulebook = self._rulebooks.current
-            if rulebook.revision != delivery.revision:
-                rulebook = await self._rulebooks.get(delivery.revision)
+            rulebook = await self._rulebooks.get(leased.delivery.revision)
         except (InvalidRulebook, NotFound) as error:
             return Sent(Refused(detail=str(error)))
-        if delivery.channel is Channel.WEBHOOK and leased.event:
-            plain = self._plain_webhook(rulebook, delivery)
-            if plain is not None:
-                return await self._send_plain(plain, leased, endpoint, trace)
-        return await self._send_with_care(leased, rulebook, endpoint, trace)
+        return await self._send_by(rulebook, leased, endpoint, trace)
 
-    async def _send_with_care(
-        self, leased: Leased, rulebook: Rulebook, endpoint: Endpoint | None, trace: "DeliveryTrace | None"
+    def _send_by(
+        self, rulebook: Rulebook, leased: Leased, endpoint: Endpoint | None, trace: "DeliveryTrace | None"
+    ) -> Coroutine[Any, Any, Sent | Obstacle]:
+        if leased.delivery.channel is Channel.WEBHOOK and leased.event:
+            plain = self._plain_webhook(rulebook, leased.delivery)
+            if plain is not None:
+                return self._send_plain(plain, leased, endpoint, trace)
+        return self._send_gated(rulebook, leased, endpoint, trace)
+
+    async def _send_gated(
+        self, rulebook: Rulebook, leased: Leased, endpoint: Endpoint | None, trace: "DeliveryTrace | None"
     ) -> Sent | Obstacle:
         try:
             found = await self._find(leased, rulebook)
@@ -242,8 +252,3 @@ class Sender:
 
         zone = zone_of(contact, brand)
         return Occasion(delivery=delivery, rule=rule, brand=brand, zone=zone, now=self._clock(), evaluate=evaluate)
-
-
-def has_expired(delivery: Delivery, now: int) -> bool:
-    """Say whether a delivery's time has passed."""
-    return delivery.expires_at is not None and now >= delivery.expires_at

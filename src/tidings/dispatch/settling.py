@@ -41,9 +41,10 @@ class Settler:
 
     def add(self, job: Job, settlement: Settlement) -> None:
         """Settle this with the next call."""
+        if not self._waiting:
+            self._quiet.clear()
+            self._work.set()
         self._waiting.append(Ending(job, settlement))
-        self._quiet.clear()
-        self._work.set()
 
     async def run(self) -> None:
         """Settle until cancelled."""
