@@ -176,9 +176,12 @@ class Destination:
         in_line = self._must_line_up(job, now)
         if not self.queue and not in_line and self.has_room(now, load):
             return True
+        if not in_line and self._may_wait_here(load):
+            self.queue.append(job)
+            return False
         interval = self._interval()
         delay = self._delay(now, interval)
-        if not in_line and (delay < _HORIZON_MS or self._may_wait_here(load)):
+        if not in_line and delay < _HORIZON_MS:
             self.queue.append(job)
             return False
         if self._limiter is not None and interval == self._limiter.interval:
