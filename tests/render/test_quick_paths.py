@@ -1,6 +1,7 @@
 """What is quick gives the bytes of what is thorough: MJML compiled by its skeleton, text read without a parser."""
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 from tidings.events import convert, native_view, samples
 from tidings.links import Reader, sample_links
 from tidings.model import Contact
-from tidings.render import Rendered, hazards, plaintext, scanning, templates, text_of
-from tidings.render.finishing import BadMarkup, compile_mjml
-from tidings.render.skeleton import compile_shared
+from tidings.render import Rendered, hazards, plaintext, scanning, text_of
+from tidings.render.finishing import BadMarkup, compile_mjml, finish, sendable
+from tidings.render.skeleton import Draft, _planned
 from tidings.rulebook import Rulebook, load, read_folder
 from tidings.rulebook.compose import template_context
 from tidings.rules import EmailAction
@@ -55,7 +56,7 @@ def test_every_shipped_message_is_the_same_made_quickly_or_thoroughly(
     shipped: Rulebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = messages(shipped)
-    monkeypatch.setattr(templates, "compile_shared", compile_mjml)
+    monkeypatch.setattr(Draft, "_plan", lambda _: None)
     monkeypatch.setattr(plaintext, "_read", plaintext._parsed)
     assert len(quick) >= 100
     assert quick == messages(shipped)
@@ -71,12 +72,20 @@ MESSAGE = (
 )
 
 
-def outcome(text: str, *, quickly: bool) -> str:
-    compile_text = compile_shared if quickly else compile_mjml
+def quickly(markup: str) -> tuple[str, str]:
+    draft = Draft(markup, locale="en")
+    return draft.html(subject="a <b>", preheader="words"), draft.text()
+
+
+def thoroughly(markup: str) -> tuple[str, str]:
+    return finish(compile_mjml(markup), subject="a <b>", preheader="words", locale="en"), text_of(markup)
+
+
+def outcome(make: Callable[[str], tuple[str, str]], markup: str) -> tuple[str, str]:
     try:
-        return compile_text(text, right_to_left=False)
+        return make(markup)
     except BadMarkup as error:
-        return f"refused: {error}"
+        return f"refused: {error}", ""
 
 
 @given(st.tuples(*[WORDS] * 6))
@@ -84,8 +93,43 @@ def outcome(text: str, *, quickly: bool) -> str:
 @example(("", "~tidings~1~", "~tidings~0~", "x", "~tidings~2~", ""))
 @settings(max_examples=150, deadline=None)
 def test_mjml_compiled_by_its_skeleton_is_what_it_is_otherwise(words: tuple[str, ...]) -> None:
-    text = MESSAGE.format(*words)
-    assert outcome(text, quickly=True) == outcome(text, quickly=False)
+    markup = sendable(MESSAGE.format(*words))
+    assert outcome(quickly, markup) == outcome(thoroughly, markup)
+
+
+LINKING = (
+    '<mjml><mj-head /><mj-body><mj-section><mj-column><mj-text><a href="{0}">{1}</a></mj-text><mj-button href="{2}">{3}'
+    "</mj-button><mj-text>{4}</mj-text></mj-column></mj-section></mj-body></mjml>"
+)
+HERE, THERE = "https://e.com/?a=1&amp;b=2", "https://www.e.com/there/"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (HERE, "Go", THERE, "Go", "words"),
+        (HERE, HERE, THERE, "e.com/there", "words"),
+        ("#top", "Up", "mailto:a@e.com?subject=x", "a@e.com", "words"),
+        (HERE, "&nbsp;", HERE, "&#8203;", "words"),
+        (HERE, "", HERE, "\n", "words"),
+        ("https://e.com/a&#10;b", "Go", "tel:+441", "Call\n  us", "a&#x85; b &amp;nbsp; c"),
+        (HERE, "Go", THERE, "Go", "<pre>\n a  b</pre>"),
+        (HERE, "Go", THERE, "Go", "<table><tr><th>a</th><th>b</th></tr><tr><td>words</td><td>2</td></tr></table>"),
+    ],
+)
+def test_plain_text_filled_in_is_what_is_read_anew_whether_links_are_told_or_not(words: tuple[str, ...]) -> None:
+    """Each set of words after one that shares its skeleton, and as the first."""
+    other = ("https://o.com/1", "Other", "https://o.com/2", "Other", *words[4:])
+    for first, second in ((other, words), (words, other)):
+        _planned.cache_clear()
+        made = [(quickly(each), thoroughly(each)) for each in (LINKING.format(*first), LINKING.format(*second))]
+        assert [quick for quick, _ in made] == [thorough for _, thorough in made]
+
+
+def test_lines_of_mjml_fit_mail_as_they_are() -> None:
+    """Unless one paragraph is too long by itself, or is not ASCII."""
+    html, _ = quickly(LINKING.format(HERE, "Go", THERE, "Go", "words " * 100))
+    assert max(map(len, html.split("\n"))) <= 998
 
 
 PIECES = st.sampled_from([
@@ -118,7 +162,7 @@ def test_what_the_compiler_would_write_as_rust_does_is_spelt_out() -> None:
     name = "हिन्दी\u200c\xa0\\\n"
     html = compile_mjml(MESSAGE.format("", name, "https://e.com/é", "x", name, ""))
     spelt = "".join(f"&#{ord(each)};" for each in name)
-    assert f'<td title="{spelt}">' in html
+    assert f'<td\ntitle="{spelt}">' in html
     assert "\\u{" not in html
     assert name in html
 

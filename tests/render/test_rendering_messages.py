@@ -35,7 +35,7 @@ def test_a_whole_html_message_has_subject_preheader_text_and_html() -> None:
     hidden = (
         "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;mso-hide:all"
     )
-    filler = "&#847;&zwnj;&nbsp;" * 93
+    filler = "\n".join(["", *["&#847;&zwnj;&nbsp;" * each for each in (20, 20, 20, 20, 13)]])
     dark = '<meta name="color-scheme" content="light dark"><meta name="supported-color-schemes" content="light dark">'
     assert rendered(MAIL, "html", **EVENT) == Rendered(
         subject="300 points & more",

@@ -20,6 +20,9 @@ _QUOTED: Final = re.compile(r"(?<==)(?:\"[^\"]*\"|'[^']*')")
 _ODD: Final = re.compile(r"[^ -\[\]-~]")
 """Whatever is not printable ASCII, and the backslash."""
 
+_OPENED: Final = re.compile(r"<(?!html )([a-z][a-z0-9]*) ")
+"""Where a tag's attributes begin, a line may: mrml writes one line, which mail could not carry as it is."""
+
 _DOCTYPE: Final = re.compile(r"\s*<!doctype\b", re.IGNORECASE)
 _HTML: Final = re.compile(r"<html\b[^>]*>", re.IGNORECASE)
 _HEAD: Final = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
@@ -31,6 +34,8 @@ _HIDDEN: Final = (
 )
 _NOTICE: Final = "background:#fff3bf;color:#5c3c00;font:bold 14px/20px sans-serif;padding:12px 16px;text-align:left"
 _FILLER: Final = "&#847;&zwnj;&nbsp;"
+_FILLERS: Final = 20
+"""How many stand on a line, so that mail can carry it as it is."""
 _PREVIEW: Final = 120
 """About how many characters mailboxes show beside a subject; fillers keep the message's first words out of it."""
 _SCHEMES: Final = (
@@ -89,8 +94,9 @@ def compile_mjml(text: str, *, right_to_left: bool = False) -> str:
         if type(error).__name__ == "PanicException":
             raise BadMarkup("the compiler gave up; write every bare > as &gt;") from error
         raise
-    # A column aligns what has no alignment of its own, such as the cells of a table.
-    return html.replace("text-align:left;direction:rtl", "text-align:right;direction:rtl") if right_to_left else html
+    if right_to_left:  # a column aligns what has no alignment of its own, such as the cells of a table
+        html = html.replace("text-align:left;direction:rtl", "text-align:right;direction:rtl")
+    return _OPENED.sub(r"<\1\n", html)
 
 
 def _spelt_out(text: str) -> str:
@@ -134,18 +140,33 @@ def inline_styles(html: str) -> str:
 
 def finish(html: str, *, subject: str, preheader: str, locale: str) -> str:
     """Return a whole document, with language, direction, title, dark mode and preheader where it leaves them open."""
+    html, opened = framed(html, title=title_of(subject), locale=locale)
+    return html[:opened] + preview(preheader) + html[opened:]
+
+
+def framed(html: str, *, title: str, locale: str) -> tuple[str, int]:
+    """Return the document without a preheader, and where that goes; ``title`` is the element."""
     direction = "rtl" if is_right_to_left(locale) else "ltr"
     language = f'lang="{escape(locale)}" dir="{direction}"'
     html = html.replace('lang="und" dir="auto"', language, 2)
     html = _document(html, language)
-    html = _with_head(html, subject)
-    if not preheader:
-        return html
-    filler = _FILLER * max(0, _PREVIEW - len(preheader))
-    hidden = f'<div style="{_HIDDEN}">{escape(preheader)}{filler}</div>'
+    html = _with_head(html, title)
     body = _BODY.search(html)
-    end = body.end() if body else 0
-    return html[:end] + hidden + html[end:]
+    return html, body.end() if body else 0
+
+
+def title_of(subject: str) -> str:
+    """Return the element by which a page is called."""
+    return f"<title>{escape(subject)}</title>"
+
+
+def preview(preheader: str) -> str:
+    """Return the element that mailboxes show beside the subject, nothing for an empty preheader."""
+    if not preheader:
+        return ""
+    lines, rest = divmod(max(0, _PREVIEW - len(preheader)), _FILLERS)
+    filler = ("\n" + _FILLER * _FILLERS) * lines + "\n" + _FILLER * rest
+    return f'<div style="{_HIDDEN}">{escape(preheader)}{filler}</div>'
 
 
 def announce(html: str, notice: str) -> str:
@@ -174,7 +195,7 @@ def _document(html: str, language: str) -> str:
     return html if _DOCTYPE.match(html) else f"<!doctype html>\n{html}"
 
 
-def _with_head(html: str, subject: str) -> str:
+def _with_head(html: str, title: str) -> str:
     head = _HEAD.search(html)
     if head is None:
         opened = _HTML.search(html)
@@ -182,7 +203,7 @@ def _with_head(html: str, subject: str) -> str:
         html = f"{html[:end]}<head></head>{html[end:]}"
         head = _HEAD.search(html, end)
     position = head.end() if head else 0
-    title, titled = f"<title>{escape(subject)}</title>", _TITLE.search(html, position)
+    titled = _TITLE.search(html, position)
     # Both names of the scheme: Apple Mail reads the one, older versions of it the other.
     added = "".join(meta for meta in _SCHEMES if meta.split('"')[1] not in html.partition("<body")[0])
     if titled is None:

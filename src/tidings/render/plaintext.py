@@ -62,10 +62,12 @@ _RAW: Final = frozenset({
 """Elements whose inside a parser may read by rules of its own."""
 
 _HEAD_END: Final = re.compile(r"</(?:mj-)?head\s*>", re.IGNORECASE)
-_INVISIBLE: Final = re.compile("[\u00ad\u034f\u200b\u2060\ufeff\ue001]")
-_BLANKS: Final = re.compile("[ \t\n\r\f\u00a0\u2007\u202f]+")
+INVISIBLE: Final = re.compile("[\u00ad\u034f\u200b\u2060\ufeff\ue001]")
+BLANKS: Final = re.compile("[ \t\n\r\f\u00a0\u2007\u202f]+")
 _LEAD: Final = re.compile(r"(?:> )*\s*(?:(?:-|\d+\.) (?:\s*(?:-|\d+\.) )*)?")
 _SHORTENED: Final = re.compile(r"^https?://(www\.)?|/$", re.IGNORECASE)
+_EMPTY_LINES: Final = re.compile(r"\n{3,}")
+_ADDRESS: Final = re.compile(r"^(?:mailto:([^?]*).*|tel:(.*))$")
 _KEPT: Final = "\ue001"
 """Begins a line that must not be wrapped; never in a finished text."""
 
@@ -76,34 +78,49 @@ _DEEPEST: Final = 256
 
 def text_of(markup: str) -> str:
     """Return the markup as readable plain text that ends with one newline."""
+    return laid_out(_read(body_of(markup)).text())
+
+
+def body_of(markup: str) -> str:
+    """Return what stands behind the head."""
     head = _HEAD_END.search(markup)
-    body = markup[head.end() :] if head else markup
-    return tidy("\n".join(map(_wrapped, _read(body).text().split("\n"))))
+    return markup[head.end() :] if head else markup
 
 
-def _read(body: str) -> "_Writer":
+def laid_out(text: str) -> str:
+    """Return what a writer wrote in lines of the width."""
+    lines = [line if len(line) <= WIDTH and _KEPT not in line else _wrapped(line) for line in text.split("\n")]
+    return tidy("\n".join(lines))
+
+
+def _read(body: str) -> "Writer":
     """Return a writer that was told of every element and text.
 
     Markup that is written plainly, as that of templates is, needs no parser to be read as one would read it; anything
     else goes to Python's.
     """
-    writer = _Writer()
+    writer = Writer()
+    return writer if read_plainly(body, writer) else _parsed(body)
+
+
+def read_plainly(body: str, writer: "Writer") -> bool:
+    """Tell a writer of every element and text; return False where the markup is not written plainly."""
     for name, attributes, alone, end, text, odd in _PLAIN.findall(body):
         if text:
             writer.handle_data(unescape(text) if "&" in text else text)
         elif end:
             writer.handle_endtag(end.lower())
         elif odd or (tag := name.lower()) in _RAW:
-            return _parsed(body)
+            return False
         else:
             writer.begin(tag, _given(attributes) if attributes else {})
             if alone and tag not in VOID:
                 writer.handle_endtag(tag)
-    return writer
+    return True
 
 
-def _parsed(body: str) -> "_Writer":
-    writer = _Writer()
+def _parsed(body: str) -> "Writer":
+    writer = Writer()
     writer.feed(body)
     writer.close()
     return writer
@@ -118,8 +135,25 @@ def _given(attributes: str) -> dict[str, str]:
 
 def tidy(text: str) -> str:
     """Return plain text with no blanks at line ends, at most one empty line in a row, and one newline at the end."""
-    lines = "\n".join(line.rstrip() for line in text.splitlines())
-    return re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n"
+    lines = "\n".join([line.rstrip() for line in text.splitlines()])
+    if "\n\n\n" in lines:
+        lines = _EMPTY_LINES.sub("\n\n", lines)
+    return lines.strip("\n") + "\n"
+
+
+def address_in(href: str) -> str:
+    """Return what a reader has to know of where a link leads."""
+    return _ADDRESS.sub(r"\1\2", href)
+
+
+def is_told(shown: str, address: str, told: set[str]) -> bool:
+    """Say whether a link's address is written out, and note it among those that were."""
+    if address.startswith("#") or _SHORTENED.sub("", shown) == _SHORTENED.sub("", address):
+        return False
+    if not shown and address in told:
+        return False
+    told.add(address)
+    return True
 
 
 def _wrapped(line: str) -> str:
@@ -203,7 +237,9 @@ class _Buffer:
         return re.sub(r"\n[ \n]*\n", "\n\n", "".join(self.pieces).strip("\n ")).split("\n") if self.pieces else []
 
 
-class _Writer(HTMLParser):
+class Writer(HTMLParser):
+    """Writes plain text as it is told of elements and texts."""
+
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self._buffers = [_Buffer()]
@@ -214,6 +250,8 @@ class _Writer(HTMLParser):
         self._pre = 0
         self._addresses: set[str] = set()
         """Every address written so far."""
+        self.is_rigid = False
+        """Whether the length of words counts for more than where lines break."""
 
     def updatepos(self, i: int, j: int) -> int:  # noqa: ARG002 (the parser's own method)
         """Count no lines: nobody asks for them, and counting takes a tenth of the time."""
@@ -226,6 +264,7 @@ class _Writer(HTMLParser):
         return "".join(self._buffers[0].pieces)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open an element that the parser found."""
         self.begin(tag, {name: value or "" for name, value in attrs})
 
     def begin(self, tag: str, given: dict[str, str]) -> None:
@@ -241,11 +280,13 @@ class _Writer(HTMLParser):
             self._open.append(_Element(tag, dropped=dropped, href=href, start=start))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open an element and close it, unless it is one without an end."""
         self.handle_starttag(tag, attrs)
         if tag not in VOID:
             self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        """Close an element and all that stand open in it; nothing where it is not open."""
         if not (self._open and self._open[-1].tag == tag) and all(each.tag != tag for each in self._open):
             return
         while self._open:
@@ -255,17 +296,18 @@ class _Writer(HTMLParser):
                 return
 
     def handle_data(self, data: str) -> None:
+        """Write text as its surroundings have it."""
         if self._open and self._open[-1].dropped:
             return
         buffer = self._buffers[-1]
         if data.isspace() and not self._pre:
             buffer.blank = True
             return
-        text = data if data.isascii() else _INVISIBLE.sub("", data)
+        text = data if data.isascii() else INVISIBLE.sub("", data)
         if self._pre:
             buffer.write(_KEPT + text.replace("\n", f"\n{_KEPT}"))
             return
-        text = _BLANKS.sub(" ", text)
+        text = BLANKS.sub(" ", text)
         bare = text.strip(" ")
         if text.startswith(" "):
             buffer.blank = True
@@ -305,11 +347,12 @@ class _Writer(HTMLParser):
             self._tables[-1].rows.append([])
         elif tag == "pre":
             self._pre += 1
+            self.is_rigid = True
         elif tag in {"hr", "mj-divider"}:
             self._buffers[-1].write(_RULE)
             self._buffers[-1].part(2)
         elif tag in {"img", "mj-image"} and given.get("alt", "").strip():
-            self._buffers[-1].write(_BLANKS.sub(" ", given["alt"].strip()))
+            self._buffers[-1].write(BLANKS.sub(" ", given["alt"].strip()))
 
     def _open_table(self, given: dict[str, str]) -> None:
         for outer in self._tables:
@@ -362,6 +405,7 @@ class _Writer(HTMLParser):
     def _write_table(self, table: Table) -> None:
         outer = self._buffers[-1]
         if not table.arranges:
+            self.is_rigid = True
             outer.write("\n".join(_KEPT + line for line in table.lines()))
             return
         for cell in (cell for row in table.rows for cell in row if cell.text):
@@ -370,16 +414,16 @@ class _Writer(HTMLParser):
             outer.part(max(1, cell.after))
 
     def _link(self, element: _Element) -> None:
-        address = re.sub(r"^(?:mailto:([^?]*).*|tel:(.*))$", r"\1\2", element.href)
+        address = address_in(element.href)
         buffer = self._buffers[-1]
         shown = "".join(buffer.pieces[element.start :]).strip()
-        if address.startswith("#") or _SHORTENED.sub("", shown) == _SHORTENED.sub("", address):
-            return
-        if not shown and address in self._addresses:
-            return
-        self._addresses.add(address)
-        buffer.blank = buffer.blank or bool(shown)
-        buffer.write(f"({address})" if shown else address)
+        if self.tells(shown, address):
+            buffer.blank = buffer.blank or bool(shown)
+            buffer.write(f"({address})" if shown else address)
+
+    def tells(self, shown: str, address: str) -> bool:
+        """Say whether a link's address is to be written out."""
+        return is_told(shown, address, self._addresses)
 
 
 def _is_hidden(tag: str, given: dict[str, str]) -> bool:

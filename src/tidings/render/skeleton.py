@@ -1,57 +1,116 @@
 """MJML that differs from MJML compiled before in its words alone is not compiled again.
 
 The compiler hands on what stands between tags as it is, and links of printable ASCII as well (``finishing`` tells what
-it does to others). So both are taken out, what is left, the skeleton, is compiled once, and they are put back into its
-HTML. Messages of one template to customers of one brand mostly share a skeleton.
+it does to others). So both are taken out; what is left, the skeleton, is compiled, finished and read as text once, and
+they are put back. Messages of one template to customers of one brand mostly share a skeleton.
 """
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from tidings.render.finishing import BadMarkup, compile_mjml
+from tidings.render.finishing import BadMarkup, compile_mjml, finish, framed, is_right_to_left, preview, title_of
+from tidings.render.marks import MARK, Form, form_of, mark
+from tidings.render.plaintext import text_of
+from tidings.render.textform import TextForm, plain_address, plain_word, text_form
 
-_MARK: Final = "~tidings~"
-"""Stands before the number of what was taken out; MJML that has it is compiled as it is."""
-
-_WORDS: Final = re.compile(
-    r"<!--(?s:.*?)-->"
-    # Between tags, without the blanks at either end, and without what XML cannot hold.
-    r"|>(\s*)([^<>\s\x00-\x1f\ufffe\uffff](?:[^<>\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*[^<>\s\x00-\x1f\ufffe\uffff])?)(?=\s*<)"
-    r"| href=\"([!#-;=?-\[\]-~]+)(?=\")"
-)
-_PUT_BACK: Final = re.compile(_MARK + r"(\d+)~")
+_COMMENT: Final = re.compile(r"(<!--.*?-->)", re.DOTALL)
+_ADDRESS: Final = re.compile(r" href=\"([!#-;=?-\[\]-~]+)(?=\")")
+_HREF: Final = ' href="'
+_TITLE: Final = 0
+_PREVIEW: Final = 1
+"""The first two words of a message are its title and what shows beside it."""
 _KEPT: Final = 256
-"""How many skeletons are remembered: 15 kB or so each."""
+"""How many skeletons are remembered: 20 kB or so each."""
 
 
-def compile_shared(text: str, *, right_to_left: bool) -> str:
-    """Return what ``compile_mjml`` would, in less time where only words are new; raise BadMarkup as it does."""
-    head = text.find("</mj-head>")
-    if head < 0 or _MARK in text:
-        return compile_mjml(text, right_to_left=right_to_left)
-    words: list[str] = []
+@dataclass(slots=True)
+class _Plan:
+    """What a skeleton makes."""
 
-    def take_out(found: re.Match[str]) -> str:
-        blanks, word, address = found.groups()
-        if word:
-            words.append(word)
-            return f">{blanks}{_MARK}{len(words) - 1}~"
-        if address:
-            words.append(address)
-            return f' href="{_MARK}{len(words) - 1}~'
-        return found[0]
+    html: Form
+    text: TextForm | None = None
+    is_read: bool = False
+    """Whether its plain text was asked for; ``text`` is None still if that cannot be had of the skeleton alone."""
 
-    skeleton = text[:head] + _WORDS.sub(take_out, text[head:])
-    try:
-        pieces, numbers = _compiled(skeleton, right_to_left)
-    except BadMarkup:
-        return compile_mjml(text, right_to_left=right_to_left)  # whose complaint has the places of the text
-    return "".join([pieces[0], *(words[number] + piece for number, piece in zip(numbers, pieces[1:], strict=True))])
+
+class Draft:
+    """A message of rendered MJML that holds nothing unsendable, ready to be written out."""
+
+    def __init__(self, markup: str, *, locale: str) -> None:
+        self._markup = markup
+        self._locale = locale
+        self._words: list[str] = ["", ""]
+        """What was taken out, as it stood there."""
+        self._spoken: list[str] = ["", ""]
+        """The same as plain text has it."""
+        self._skeleton = self._without_words()
+
+    def html(self, *, subject: str, preheader: str) -> str:
+        """Return the HTML; raise BadMarkup where the compiler refuses the markup."""
+        plan = self._plan()
+        if plan is None:  # also for the compiler's complaint, which has the places of the text
+            html = compile_mjml(self._markup, right_to_left=is_right_to_left(self._locale))
+            return finish(html, subject=subject, preheader=preheader, locale=self._locale)
+        self._words[_TITLE] = title_of(subject)
+        self._words[_PREVIEW] = preview(preheader)
+        return plan.html.filled(self._words)
+
+    def text(self) -> str:
+        """Return the plain text."""
+        plan = self._plan()
+        if plan is None:
+            return text_of(self._markup)
+        if not plan.is_read:
+            plan.text = text_form(self._skeleton, self._spoken)
+            plan.is_read = True
+        text = None if plan.text is None else plan.text.filled(self._spoken)
+        return text_of(self._markup) if text is None else text
+
+    def _plan(self) -> _Plan | None:
+        try:
+            return _planned(self._skeleton, self._locale) if self._skeleton else None
+        except BadMarkup:
+            return None
+
+    def _without_words(self) -> str:
+        """Return the markup with marks for words and links; nothing where it must stay whole."""
+        head = self._markup.find("</mj-head>")
+        if head < 0 or MARK in self._markup:
+            return ""
+        body = self._markup[head:]
+        parts = _COMMENT.split(body) if "<!--" in body else [body]
+        parts[::2] = map(self._take_out, parts[::2])
+        return "".join((self._markup[:head], *parts))
+
+    def _take_out(self, markup: str) -> str:
+        """Return markup without the words between its tags, but with the blanks round them, and without its links."""
+        parts = markup.split(">")
+        for at in range(1, len(parts)):
+            part = parts[at]
+            opened = part.find("<")
+            if opened < 0:
+                continue
+            word = part[:opened].strip()
+            if word and (spoken := plain_word(word)):
+                part = part.replace(word, mark(len(self._words)), 1)
+                self._words.append(word)
+                self._spoken.append(spoken)
+            parts[at] = _ADDRESS.sub(self._take_address, part) if _HREF in part else part
+        return ">".join(parts)
+
+    def _take_address(self, found: re.Match[str]) -> str:
+        spoken = plain_address(found[1])
+        if not spoken:
+            return found[0]
+        self._words.append(found[1])
+        self._spoken.append(spoken)
+        return f"{_HREF}{mark(len(self._words) - 1)}"
 
 
 @lru_cache(maxsize=_KEPT)
-def _compiled(skeleton: str, right_to_left: bool) -> tuple[list[str], list[int]]:  # noqa: FBT001 (a key of the memory)
-    """Return the HTML in pieces, and which words stand between them."""
-    parts = _PUT_BACK.split(compile_mjml(skeleton, right_to_left=right_to_left))
-    return parts[::2], [int(number) for number in parts[1::2]]
+def _planned(skeleton: str, locale: str) -> _Plan:
+    html = compile_mjml(skeleton, right_to_left=is_right_to_left(locale))
+    html, opened = framed(html, title=mark(_TITLE), locale=locale)
+    return _Plan(form_of(html[:opened] + mark(_PREVIEW) + html[opened:]))

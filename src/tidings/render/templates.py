@@ -1,14 +1,15 @@
 """The templates of a rulebook: checked and compiled together, rendered one message at a time."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from tidings.documents import Report
 from tidings.model import Problem, Source
 from tidings.render.failure import RenderError
-from tidings.render.finishing import BadMarkup, finish, inline_styles, is_right_to_left, sendable
+from tidings.render.finishing import BadMarkup, finish, inline_styles, sendable
 from tidings.render.formats import FORMATS, formats_for, zone_names
 from tidings.render.inspection import Reading, VariableUse, inspect
 from tidings.render.limits import BUDGET, Budget
@@ -20,7 +21,7 @@ from tidings.render.passage import Passage
 from tidings.render.plaintext import text_of, tidy
 from tidings.render.program import Programs, Sandboxes
 from tidings.render.reading import TemplateFile, read_files
-from tidings.render.skeleton import compile_shared
+from tidings.render.skeleton import Draft
 
 LAST_LOCALE: Final = "en"
 """Where every locale chain ends; each template has it."""
@@ -113,13 +114,12 @@ class TemplateSet:
         text = sendable(self._run(main, version.text, context)) if version.text else None
         if main.kind == "txt":
             return Rendered(subject=subject, preheader=preheader, text=tidy(markup), html=None, locale=main.locale)
-        html = self._html(main, markup)
+        html, spoken = self._pages(main, markup, subject=subject, preheader=preheader)
         return Rendered(
             subject=subject,
             preheader=preheader,
-            # Of HTML its inlined form: a preheader may be hidden by a rule.
-            text=tidy(text) if text is not None else text_of(markup if main.kind == "mjml" else html),
-            html=finish(html, subject=subject, preheader=preheader, locale=main.locale),
+            text=tidy(text) if text is not None else spoken(),
+            html=html,
             locale=main.locale,
         )
 
@@ -131,14 +131,18 @@ class TemplateSet:
     def _run(self, main: TemplateFile, passage: Passage, context: dict[str, Any], *, markup: bool = False) -> str:
         return self._programs.run(passage.name, context, locale=main.locale, markup=markup)
 
-    def _html(self, main: TemplateFile, markup: str) -> str:
+    def _pages(self, main: TemplateFile, markup: str, *, subject: str, preheader: str) -> tuple[str, Callable[[], str]]:
+        """Return the HTML of a message, and what reads it as plain text."""
         try:
             if main.kind == "mjml":
-                return compile_shared(markup.strip(), right_to_left=is_right_to_left(main.locale))
-            return inline_styles(markup.strip() + "\n")
+                draft = Draft(markup.strip(), locale=main.locale)
+                return draft.html(subject=subject, preheader=preheader), draft.text
+            html = inline_styles(markup.strip() + "\n")
         except BadMarkup as error:
             kind = main.kind.upper()
             raise RenderError(f"this event makes {kind} that does not compile: {error}", file=main.body.file) from error
+        # Its inlined form is read: a preheader may be hidden by a rule.
+        return finish(html, subject=subject, preheader=preheader, locale=main.locale), partial(text_of, html)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
