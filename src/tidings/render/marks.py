@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 MARK: Final = "~tidings~"
 """Begins every mark. Text that has it of its own cannot have marks."""
 
+_MARKS: Final = tuple(f"{MARK}{number}~" for number in range(256))
 _PUT_BACK: Final = re.compile(MARK + r"(\d+)~")
 
 
@@ -26,7 +27,7 @@ class Form(NamedTuple):
 
 def mark(number: int) -> str:
     """Return what stands for the word of this number."""
-    return f"{MARK}{number}~"
+    return _MARKS[number] if number < len(_MARKS) else f"{MARK}{number}~"
 
 
 def form_of(marked: str) -> Form:

@@ -68,6 +68,7 @@ _LEAD: Final = re.compile(r"(?:> )*\s*(?:(?:-|\d+\.) (?:\s*(?:-|\d+\.) )*)?")
 _SHORTENED: Final = re.compile(r"^https?://(www\.)?|/$", re.IGNORECASE)
 _EMPTY_LINES: Final = re.compile(r"\n{3,}")
 _ADDRESS: Final = re.compile(r"^(?:mailto:([^?]*).*|tel:(.*))$")
+_NO_PAGES: Final = frozenset({"mail", "tel:"})
 _KEPT: Final = "\ue001"
 """Begins a line that must not be wrapped; never in a finished text."""
 
@@ -143,12 +144,13 @@ def tidy(text: str) -> str:
 
 def address_in(href: str) -> str:
     """Return what a reader has to know of where a link leads."""
-    return _ADDRESS.sub(r"\1\2", href)
+    return _ADDRESS.sub(r"\1\2", href) if href[:4] in _NO_PAGES else href
 
 
 def is_told(shown: str, address: str, told: set[str]) -> bool:
     """Say whether a link's address is written out, and note it among those that were."""
-    if address.startswith("#") or _SHORTENED.sub("", shown) == _SHORTENED.sub("", address):
+    may_be_equal = not shown or shown[-1] == address[-1:] or "/" in {shown[-1], address[-1:]}
+    if address.startswith("#") or (may_be_equal and _SHORTENED.sub("", shown) == _SHORTENED.sub("", address)):
         return False
     if not shown and address in told:
         return False

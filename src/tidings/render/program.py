@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import islice
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from jinja2.exceptions import SecurityError
 
@@ -13,6 +14,9 @@ from tidings.render.limits import MAX_CHARACTERS, LimitReached
 from tidings.render.partials import Partials
 from tidings.render.passage import Passage
 from tidings.render.sandbox import Sandbox
+
+_SOME: Final = 256
+"""After how many pieces a message's length is looked at."""
 
 
 class Sandboxes:
@@ -62,12 +66,13 @@ class Programs:
 
 
 def _bounded(pieces: Iterator[str]) -> str:
-    written, length = [], 0
-    for piece in pieces:
-        length += len(piece)
+    written: list[str] = []
+    length = 0
+    while some := list(islice(pieces, _SOME)):
+        length += sum(map(len, some))
         if length > MAX_CHARACTERS:
             raise LimitReached(f"the template writes more than {MAX_CHARACTERS} characters")
-        written.append(piece)
+        written += some
     return "".join(written)
 
 

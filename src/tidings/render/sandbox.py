@@ -18,9 +18,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, pass_context
 from jinja2.visitor import NodeTransformer
 
-from tidings.render.absence import Absent, Missing
+from tidings.render.absence import Missing
 from tidings.render.filters import FILTERS, TESTS
 from tidings.render.limits import BUDGET, Budget, LimitReached, bounded_range, check_length
+from tidings.render.printing import printed, printed_in_markup
 
 GLOBALS: Final[Mapping[str, Any]] = {"range": bounded_range, "namespace": Namespace}
 """The functions a template may call, besides its macros and ``loop.cycle``."""
@@ -47,6 +48,20 @@ class _Generator(TrackingCodeGenerator):
         """Write, as the class between does not."""
         CodeGenerator.write(self, x)
 
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        """Print by one call instead of one for what a value reads as and another that escapes it."""
+        if frame.eval_ctx.volatile:
+            super()._output_child_pre(node, frame, finalize)
+        else:
+            self.write("environment.printed(context, ")
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        """Close what was opened before the value."""
+        if frame.eval_ctx.volatile:
+            super()._output_child_post(node, frame, finalize)
+        else:
+            self.write(")")
+
     def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:  # noqa: N802 (Jinja's name)
         """Write the code of a template, and leave what it looks up with its environment."""
         super().visit_Template(node, frame)
@@ -67,7 +82,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(
             autoescape=markup,
             undefined=Missing,
-            finalize=_printed,
+            finalize=printed,
             loader=Library(sources, resolve),
             trim_blocks=True,
             lstrip_blocks=True,
@@ -81,6 +96,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters = {**FILTERS, _METERED: _metered, _SIZED: _sized, _WEIGHED: _weighed}
         self.tests = dict(TESTS)
         self.globals = dict(GLOBALS)
+        self.printed = printed_in_markup if markup else printed
+        """What templates print a value by."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Read a field of data; of Jinja's own objects, what Jinja's sandbox allows."""
@@ -250,25 +267,6 @@ def _metered(context: Context, entries: Any, weight: int) -> Any:
 @pass_context
 def _sized(context: Context, text: Any) -> Any:
     """Charge for a text that was put together, printed or not."""
-    context.parent[BUDGET].spend(characters=len(text))
-    return text
-
-
-@pass_context
-def _printed(context: Context, value: Any) -> str:
-    """Return what a printed value reads as, at its cost."""
-    if isinstance(value, (str, int, float)):
-        text = value if isinstance(value, str) else str(value)
-        context.parent[BUDGET].spend(characters=len(text))
-        return text
-    if value is None:
-        raise Absent("the value")
-    if isinstance(value, (Mapping, list, tuple)):
-        kind = "an object" if isinstance(value, Mapping) else "a list"
-        raise TemplateRuntimeError(f"the value is {kind} and cannot be printed; name a field of it, or use a loop")
-    if not isinstance(value, Undefined):
-        raise TemplateRuntimeError("the value is no text or number and cannot be printed; use join for a list")
-    text = str(value)
     context.parent[BUDGET].spend(characters=len(text))
     return text
 

@@ -15,6 +15,7 @@ from tidings.render.marks import MARK, Form, form_of, mark
 from tidings.render.plaintext import text_of
 from tidings.render.textform import TextForm, plain_address, plain_word, text_form
 
+_BETWEEN: Final = re.compile(r">\s*([^<>\s][^<>]*)(?=<)")
 _COMMENT: Final = re.compile(r"(<!--.*?-->)", re.DOTALL)
 _ADDRESS: Final = re.compile(r" href=\"([!#-;=?-\[\]-~]+)(?=\")")
 _HREF: Final = ' href="'
@@ -86,19 +87,20 @@ class Draft:
 
     def _take_out(self, markup: str) -> str:
         """Return markup without the words between its tags, but with the blanks round them, and without its links."""
-        parts = markup.split(">")
-        for at in range(1, len(parts)):
-            part = parts[at]
-            opened = part.find("<")
-            if opened < 0:
-                continue
-            word = part[:opened].strip()
-            if word and (spoken := plain_word(word)):
-                part = part.replace(word, mark(len(self._words)), 1)
-                self._words.append(word)
-                self._spoken.append(spoken)
-            parts[at] = _ADDRESS.sub(self._take_address, part) if _HREF in part else part
-        return ">".join(parts)
+        words, spoken = self._words, self._spoken
+        kept: list[str] = []
+        done = 0
+        for found in _BETWEEN.finditer(markup):
+            start = found.start(1)
+            word = found[1].rstrip()
+            if said := plain_word(word):
+                kept += (markup[done:start], mark(len(words)))
+                done = start + len(word)
+                words.append(word)
+                spoken.append(said)
+        kept.append(markup[done:])
+        markup = "".join(kept)
+        return _ADDRESS.sub(self._take_address, markup) if _HREF in markup else markup
 
     def _take_address(self, found: re.Match[str]) -> str:
         spoken = plain_address(found[1])

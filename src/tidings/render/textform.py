@@ -4,31 +4,31 @@ A mark reads as the word does for which it stands. Whether a link's address is w
 itself: a message for which that comes out otherwise than for the first is read by itself.
 """
 
-import re
 from collections.abc import Sequence
 from html import unescape
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from tidings.render.marks import Form, form_of
 from tidings.render.plaintext import BLANKS, INVISIBLE, Writer, address_in, body_of, is_told, laid_out, read_plainly
-
-_RUN: Final = re.compile(r"\s\s|[^\S ]")
 
 
 def plain_word(word: str) -> str:
     """Return words that stand between tags as plain text has them; nothing if they would not begin and end with one."""
     if "&" in word:
         word = unescape(word)
-    elif word.isascii() and not _RUN.search(word):
+    elif word.isascii() and word.isprintable() and "  " not in word:
         return word
     word = BLANKS.sub(" ", INVISIBLE.sub("", word))
     return word if word == word.strip() else ""
 
 
 def plain_address(address: str) -> str:
-    """Return where a link leads as plain text has it; nothing if that is not in one piece."""
-    address = address_in(unescape(address) if "&" in address else address)
-    return "" if any(map(str.isspace, address)) else address
+    """Return where a link leads as plain text has it, which is as it reads; nothing if it has it otherwise."""
+    if "&" in address:
+        address = unescape(address)
+        if not address.isprintable() or " " in address or INVISIBLE.search(address):
+            return ""
+    return address if address_in(address) == address else ""
 
 
 class _Link(NamedTuple):
