@@ -237,9 +237,9 @@ def is_bad_address(code: int, text: str, *, verb: str = "") -> bool:
 
 def smtp_outcome(code: int, text: str, *, verb: str) -> Outcome:
     """Turn an SMTP answer into an outcome; its detail reads ``category: VERB answered code text``."""
-    ruling = classify_smtp(code, enhanced_code(text), verb=verb)
-    if ruling.verdict is Accepted:
+    if code // 100 == 2:  # noqa: PLR2004  2yz is RFC 5321's class of success
         return Accepted(status_code=code, detail=shorten(text))
+    ruling = classify_smtp(code, enhanced_code(text), verb=verb)
     detail = shorten(f"{ruling.category}: {verb} answered {code} {text}")
     if ruling.verdict is Refused:
         return Refused(status_code=code, detail=detail, bad_address=is_bad_address(code, text, verb=verb))

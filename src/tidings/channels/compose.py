@@ -139,6 +139,8 @@ def _phrase(name: str) -> str:
 
 
 def _one_line(subject: str) -> str:
+    if subject.isprintable():
+        return subject.strip()
     return _CONTROL.sub("", _NEWLINES.sub(" ", subject)).strip()
 
 

@@ -141,9 +141,10 @@ class SmtpConnection:
 
 
 def _lines(commands: Sequence[bytes]) -> bytes:
-    if any(b"\r" in command or b"\n" in command for command in commands):
+    lines = b"\r\n".join((*commands, b"")) if commands else b""
+    if lines.count(b"\n") != len(commands) or lines.count(b"\r") != len(commands):
         raise ValueError("a command holds a line break")
-    return b"\r\n".join((*commands, b"")) if commands else b""
+    return lines
 
 
 def _stuffed(content: bytes) -> tuple[bytes, ...]:

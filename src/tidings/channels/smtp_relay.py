@@ -145,13 +145,13 @@ class SmtpRelay:
         progress.reused = connection.carried > 0
         connection.carried += 1
         connection.in_transaction = True
-        commands = _commands(connection, message)
+        commands = () if is_begun else _commands(connection, message)
         if connection.takes_pipelining and not is_begun:
             connection.send(*commands)
-        for verb, command in zip(_VERBS, commands, strict=True):
+        for number, verb in enumerate(_VERBS):
             progress.verb = verb
             if not connection.takes_pipelining:
-                connection.send(command)
+                connection.send(commands[number])
             reply = await connection.reply()
             if reply.code == GO_AHEAD if verb == "DATA" else reply.is_positive:
                 continue

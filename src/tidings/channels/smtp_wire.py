@@ -5,11 +5,15 @@ round trips instead of four. Replies come in the order of the commands. Nothing 
 """
 
 import asyncio
+import re
 from collections import deque
+from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
 _LONGEST_REPLY: Final = 32_768
 """Bytes of one reply; what is longer is not SMTP, and must not fill the memory."""
+
+_ONE_LINE: Final = re.compile(rb"([0-9]{3}) (.{0,500})", re.DOTALL)
 
 
 class Reply(NamedTuple):
@@ -95,6 +99,9 @@ class SmtpWire(asyncio.Protocol):
         self._wake()
 
     def _take(self, line: bytes) -> None:
+        if not self._lines and (reply := _whole(line)) is not None:
+            self._answered(reply)
+            return
         code = line[:3]
         if not code.isdigit() or len(code) < 3:  # noqa: PLR2004  a reply code has three digits
             self._break_off(f"not an answer in SMTP: {line[:100].decode('utf-8', 'replace')}")
@@ -105,10 +112,13 @@ class SmtpWire(asyncio.Protocol):
             return
         text = b"\n".join(self._lines).decode("utf-8", "replace")
         self._lines, self._size = [], 0
+        self._answered(Reply(int(code), text))
+
+    def _answered(self, reply: Reply) -> None:
         if len(self._replies) < self.owed:
-            self._replies.append(Reply(int(code), text))
+            self._replies.append(reply)
         else:  # it takes its leave (421), or can no longer be followed
-            self._break_off(f"an answer to nothing: {text}", code=int(code))
+            self._break_off(f"an answer to nothing: {reply.text}", code=reply.code)
 
     def _break_off(self, why: str, *, code: int = -1) -> None:
         self._fault = self._fault or Reply(code, why)
@@ -117,3 +127,10 @@ class SmtpWire(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done() and (self._replies or self._transport.is_closing()):
             self._waiter.set_result(None)
+
+
+@lru_cache(maxsize=64)
+def _whole(line: bytes) -> Reply | None:
+    """Return the reply that one line is, None for any other; a relay says the same to most commands."""
+    found = _ONE_LINE.fullmatch(line)
+    return Reply(int(found[1]), found[2].strip().decode("utf-8", "replace")) if found else None

@@ -66,6 +66,8 @@ def is_right_to_left(locale: str) -> bool:
 
 def sendable(text: str) -> str:
     """Return the text without characters that no message may hold."""
+    if text.isprintable():
+        return text
     try:
         raw = text.encode()
     except UnicodeEncodeError:  # half of a pair

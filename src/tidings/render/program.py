@@ -47,11 +47,14 @@ class Programs:
         self._passages = passages
 
     def run(self, name: str, context: dict[str, Any], *, locale: str, markup: bool) -> str:
-        """Return what a passage prints; raise RenderError when it fails or prints without end."""
+        """Return what a passage prints; raise RenderError when it fails or prints without end.
+
+        ``context`` holds all that a template sees, ``GLOBALS`` too; it is only read.
+        """
         sandbox = self._sandboxes.get(locale, markup=markup)
         template = sandbox.get_template(name)
         try:
-            return _bounded(template.root_render_func(template.new_context(context)))
+            return _bounded(template.root_render_func(template.new_context(context, shared=True)))
         except Exception:  # noqa: BLE001 (whatever it is, it is told in the writer's words)
             failed = _rewritten(sandbox)
         raise self._failure(name, failed) from failed
@@ -73,6 +76,8 @@ def _bounded(pieces: Iterator[str]) -> str:
         if length > MAX_CHARACTERS:
             raise LimitReached(f"the template writes more than {MAX_CHARACTERS} characters")
         written += some
+        if len(some) < _SOME:
+            break
     return "".join(written)
 
 

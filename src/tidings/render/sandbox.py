@@ -4,7 +4,7 @@ Data is mappings, lists, texts, numbers; a dot reads a field and nothing else, s
 Everything printed in markup is escaped and cannot opt out.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from types import CodeType
 from typing import Any, Final, cast
 
@@ -89,6 +89,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             auto_reload=False,
             cache_size=-1,
         )
+        self._known: dict[str | Template, Template] = {}
         self.read: dict[str, nodes.Template] = {}
         """Templates that have been parsed and are about to be compiled, by name."""
         self.looked_up: dict[str, frozenset[str]] = {}
@@ -98,6 +99,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.globals = dict(GLOBALS)
         self.printed = printed_in_markup if markup else printed
         """What templates print a value by."""
+
+    def get_template(
+        self,
+        name: str | Template,
+        parent: str | None = None,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002 (Jinja's own name)
+    ) -> Template:
+        """Return a template, from memory if it was asked for before: in an environment its name is always the same."""
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = super().get_template(name, parent, globals)
+        return found
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Read a field of data; of Jinja's own objects, what Jinja's sandbox allows."""

@@ -21,6 +21,7 @@ from tidings.render.passage import Passage
 from tidings.render.plaintext import text_of, tidy
 from tidings.render.program import Programs, Sandboxes
 from tidings.render.reading import TemplateFile, read_files
+from tidings.render.sandbox import GLOBALS
 from tidings.render.skeleton import Draft
 
 LAST_LOCALE: Final = "en"
@@ -98,7 +99,7 @@ class TemplateSet:
         if not versions:
             raise RenderError(f"there is no template {name!r}", file=f"templates/{name}")
         version = versions[choose(versions, [*locales, LAST_LOCALE], name=name)]
-        given = {key: value for key, value in context.items() if value is not None}
+        given = {**GLOBALS, **{key: value for key, value in context.items() if value is not None}}
         reader = next(iter(locales), version.main.locale)
         given[FORMATS] = formats_for(version.main.locale, reader=reader, zones=(zone, *zone_names(context)))
         given[BUDGET] = Budget()
