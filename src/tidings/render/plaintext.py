@@ -6,14 +6,13 @@ out. Lines are wrapped; an address is never broken.
 """
 
 import re
-import textwrap
-from collections.abc import Iterable
 from html import unescape
 from html.parser import HTMLParser
 from typing import Final
 
+from tidings.render.lines import KEPT, laid_out
 from tidings.render.markup import VOID
-from tidings.render.tabletext import WIDTH, Cell, Table
+from tidings.render.tabletext import Cell, Table
 
 _DROPPED: Final = frozenset({
     "head", "mj-head", "style", "mj-style", "script", "title", "template", "noscript", "mj-preview", "svg",
@@ -64,13 +63,9 @@ _RAW: Final = frozenset({
 _HEAD_END: Final = re.compile(r"</(?:mj-)?head\s*>", re.IGNORECASE)
 INVISIBLE: Final = re.compile("[\u00ad\u034f\u200b\u2060\ufeff\ue001]")
 BLANKS: Final = re.compile("[ \t\n\r\f\u00a0\u2007\u202f]+")
-_LEAD: Final = re.compile(r"(?:> )*\s*(?:(?:-|\d+\.) (?:\s*(?:-|\d+\.) )*)?")
 _SHORTENED: Final = re.compile(r"^https?://(www\.)?|/$", re.IGNORECASE)
-_EMPTY_LINES: Final = re.compile(r"\n{3,}")
 _ADDRESS: Final = re.compile(r"^(?:mailto:([^?]*).*|tel:(.*))$")
 _NO_PAGES: Final = frozenset({"mail", "tel:"})
-_KEPT: Final = "\ue001"
-"""Begins a line that must not be wrapped; never in a finished text."""
 
 _RULE: Final = "-" * 20
 _DEEPEST: Final = 256
@@ -86,12 +81,6 @@ def body_of(markup: str) -> str:
     """Return what stands behind the head."""
     head = _HEAD_END.search(markup)
     return markup[head.end() :] if head else markup
-
-
-def laid_out(text: str) -> str:
-    """Return what a writer wrote in lines of the width."""
-    lines = [line if len(line) <= WIDTH and _KEPT not in line else _wrapped(line) for line in text.split("\n")]
-    return tidy("\n".join(lines))
 
 
 def _read(body: str) -> "Writer":
@@ -134,14 +123,6 @@ def _given(attributes: str) -> dict[str, str]:
     return {name.lower(): unescape(value) for name, value in _ATTRIBUTE.findall(attributes)}
 
 
-def tidy(text: str) -> str:
-    """Return plain text with no blanks at line ends, at most one empty line in a row, and one newline at the end."""
-    lines = "\n".join([line.rstrip() for line in text.splitlines()])
-    if "\n\n\n" in lines:
-        lines = _EMPTY_LINES.sub("\n\n", lines)
-    return lines.strip("\n") + "\n"
-
-
 def address_in(href: str) -> str:
     """Return what a reader has to know of where a link leads."""
     return _ADDRESS.sub(r"\1\2", href) if href[:4] in _NO_PAGES else href
@@ -156,41 +137,6 @@ def is_told(shown: str, address: str, told: set[str]) -> bool:
         return False
     told.add(address)
     return True
-
-
-def _wrapped(line: str) -> str:
-    if _KEPT in line:
-        return line.replace(_KEPT, "")
-    if len(line) <= WIDTH:
-        return line
-    lead = _LEAD.match(line)
-    first = lead[0] if lead else ""
-    # An item goes on below its text, a quotation below its sign.
-    following = re.sub(r"[^> ]", " ", first)
-    if " " * 2 not in line and "\t" not in line:
-        return _filled(line[len(first) :].split(" "), first, following)
-    return textwrap.fill(
-        line[len(first) :],
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=following,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _filled(words: Iterable[str], first: str, following: str) -> str:
-    """Return words with one blank between them in lines of the width, as ``textwrap`` breaks them."""
-    lines: list[str] = []
-    line = first
-    begun = False
-    for word in words:
-        if begun and len(line) + 1 + len(word) > WIDTH:
-            lines.append(line)
-            line, begun = following, False
-        line = f"{line} {word}" if begun else line + word
-        begun = True
-    return "\n".join([*lines, line])
 
 
 class _Element:
@@ -307,7 +253,7 @@ class Writer(HTMLParser):
             return
         text = data if data.isascii() else INVISIBLE.sub("", data)
         if self._pre:
-            buffer.write(_KEPT + text.replace("\n", f"\n{_KEPT}"))
+            buffer.write(KEPT + text.replace("\n", f"\n{KEPT}"))
             return
         text = BLANKS.sub(" ", text)
         bare = text.strip(" ")
@@ -408,7 +354,7 @@ class Writer(HTMLParser):
         outer = self._buffers[-1]
         if not table.arranges:
             self.is_rigid = True
-            outer.write("\n".join(_KEPT + line for line in table.lines()))
+            outer.write("\n".join(KEPT + line for line in table.lines()))
             return
         for cell in (cell for row in table.rows for cell in row if cell.text):
             outer.part(max(1, cell.before))

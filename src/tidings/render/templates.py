@@ -13,12 +13,13 @@ from tidings.render.finishing import BadMarkup, finish, inline_styles, sendable
 from tidings.render.formats import FORMATS, formats_for, zone_names
 from tidings.render.inspection import Reading, VariableUse, inspect
 from tidings.render.limits import BUDGET, Budget
+from tidings.render.lines import tidy
 from tidings.render.locales import choose, normal
 from tidings.render.markup import check_mjml, check_tags
 from tidings.render.masking import Masked, mask
 from tidings.render.partials import Partials
 from tidings.render.passage import Passage
-from tidings.render.plaintext import text_of, tidy
+from tidings.render.plaintext import text_of
 from tidings.render.program import Programs, Sandboxes
 from tidings.render.reading import TemplateFile, read_files
 from tidings.render.sandbox import GLOBALS

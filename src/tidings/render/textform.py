@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from html import unescape
 from typing import NamedTuple
 
+from tidings.render.lines import laid_out
 from tidings.render.marks import Form, form_of
-from tidings.render.plaintext import BLANKS, INVISIBLE, Writer, address_in, body_of, is_told, laid_out, read_plainly
+from tidings.render.plaintext import BLANKS, INVISIBLE, Writer, address_in, body_of, is_told, read_plainly
 
 
 def plain_word(word: str) -> str:
