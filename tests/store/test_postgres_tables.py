@@ -175,6 +175,7 @@ VALUES = {
     "id": "''",
     "before": "39000",
     "received_at": "0",
+    "settled_at": "0",
     "seq": "0",
     "first": "-9223372036854775808",
     "now": "39000",

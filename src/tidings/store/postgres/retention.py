@@ -13,14 +13,20 @@ from tidings.store.values import (
     Retention,
 )
 
-_START: Final = (-(2**63), 0)
+_FIRST: Final = -(2**63)
+_START: Final = (_FIRST, 0)
 
 
 class Purger:
-    """Deletes batches; part of a lane that writes. Remembers how far it got, not to look again at what must stay."""
+    """Deletes batches; part of a lane that writes.
+
+    Remembers how far it got until there is nothing left to do: not to look again at what must stay, nor at what is
+    gone and stands in the indexes for as long as somebody, a backup say, reads the tables as they were.
+    """
 
     def __init__(self) -> None:
         self._place = _START
+        self._settled_at = _FIRST
 
     async def purge(self, connection: Connection, requests: Sequence[tuple[Retention, int]]) -> list[int]:
         """Delete up to a number of deliveries, events, revisions and reservations each; how many went.
@@ -33,8 +39,7 @@ class Purger:
         return [await self._purge(connection, *request) for request in requests]
 
     async def _purge(self, connection: Connection, retention: Retention, limit: int) -> int:
-        row = await connection.row("drop_deliveries", {"before": retention.deliveries_before, "limit": limit})
-        gone: int = 0 if row is None else row["gone"]
+        gone = await self._deliveries(connection, retention.deliveries_before, limit)
         if gone < limit:
             gone += await self._events(connection, retention.events_before, limit - gone)
         if gone < limit:
@@ -43,6 +48,17 @@ class Purger:
         if gone < limit:
             values = {"before": retention.reservations_before, "limit": limit - gone}
             gone += await connection.change("drop_old_reservations", values)
+        if not gone:
+            self._settled_at = _FIRST
+        return gone
+
+    async def _deliveries(self, connection: Connection, before: int, limit: int) -> int:
+        values = {"before": before, "settled_at": self._settled_at, "limit": limit}
+        row = await connection.row("drop_deliveries", values)
+        if row is None or not row["gone"]:
+            return 0
+        self._settled_at = row["last"]
+        gone: int = row["gone"]
         return gone
 
     async def _events(self, connection: Connection, before: int, limit: int) -> int:
