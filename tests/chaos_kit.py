@@ -6,6 +6,7 @@ are real: now and then they answer late, with a temporary error, or not at all a
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -78,6 +79,8 @@ class Arrival:
     """How many gateways had been killed before."""
     taken: bool
     """Whether the far side said yes to it."""
+    at: float = 0.0
+    """When, epoch seconds."""
 
 
 @dataclass(slots=True)
@@ -268,17 +271,17 @@ class FarSides:
         """Enter what the webhook receiver got since the last count; e-mails are entered as they come."""
         for call in self._hooks.received[self._read :]:
             taken = call.reply.status == 200 and not call.reply.fault
-            self._enter(call.headers["webhook-id"], call.body, taken=taken)
+            self._enter(call.headers["webhook-id"], call.body, taken=taken, at=call.at)
             self._account.unverified += not call.verified
         self._read = len(self._hooks.received)
 
     def _take_mail(self, mail: ReceivedEmail, answer: Answer | None) -> None:
         refused = isinstance(answer, Fault) or (isinstance(answer, str) and not answer.startswith("2"))
         name = str(mail.message["message-id"]).strip("<>").partition("@")[0]
-        self._enter(name, mail.content, taken=not refused)
+        self._enter(name, mail.content, taken=not refused, at=time.time())
 
-    def _enter(self, name: str, body: bytes, *, taken: bool) -> None:
-        self._account.arrivals.append(Arrival(name, body, self._account.kills, taken))
+    def _enter(self, name: str, body: bytes, *, taken: bool, at: float) -> None:
+        self._account.arrivals.append(Arrival(name, body, self._account.kills, taken, at))
 
 
 def _thrown(moods: Sequence[tuple[float, T]], dice: random.Random) -> list[T]:

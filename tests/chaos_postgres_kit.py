@@ -1,30 +1,26 @@
 """Three gateways on one PostgreSQL: killed, paused past their leases, and with a database that crashes.
 
-The database itself keeps the books: a trigger notes who took each delivery and who moved it on, so that every repeat
-can be laid at the door of a lease that lapsed, and every lease that lapsed at the door of what was done to its holder.
+The database itself keeps the books (``chaos_books_kit``), so that every repeat can be laid at the door of a lease that
+lapsed or an answer that came too late, and each of these at the door of what was done (``chaos_repeats_kit``).
 """
 
 import asyncio
 import random
 import signal
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass, field
-from itertools import pairwise
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-import asyncpg
-
-from chaos_kit import BATCH, CONCURRENCY, IN_HAND, ORGS, Account, Clients, FarSides, everybody, left_open
+from chaos_books_kit import SharedAccount, execute, open_books, read_books
+from chaos_kit import BATCH, CONCURRENCY, ORGS, Account, Clients, FarSides, left_open
+from chaos_repeats_kit import FAR_SIDES, TIMEOUT_SECONDS, Blow
 from gateway_kit import CRM_SECRET, RunningGateway, running_gateway, write_config
 from postgres_kit import Cluster, a_cluster
 from rulebook_kit import write_rulebook
 from sink_kit import http_sink
 from smtp_kit import smtp_sink
-from tidings.model import MOVES, State
-from tidings.store import open_store
 
 ROLES: Final = ("intake", "dispatch", "all")
 TAKING_IN: Final = frozenset({"intake", "all"})
@@ -35,6 +31,8 @@ PAUSE_SECONDS: Final = LEASE_SECONDS + 1.5
 BETWEEN_EVENTS: Final = 0.25
 """How long a client rests between two events, on average: three gateways share a machine."""
 PATIENCE_SECONDS: Final = 3.0
+_LOOK_SECONDS: Final = 0.1
+_STALL_SECONDS: Final = 1.0
 MOST_AWAITED: Final = 100
 """How many acknowledged events are waited for, at the most, before the next blow."""
 HASTY: Final = {
@@ -44,137 +42,6 @@ HASTY: Final = {
     "transaction_timeout_ms": "6000",
     "poll_ms": "500",
 }
-_BOOKS: Final = """
-CREATE TABLE move (
-    number bigserial PRIMARY KEY, delivery text NOT NULL, holder text NOT NULL,
-    was text NOT NULL, became text NOT NULL, taken boolean NOT NULL
-);
-CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
-    INSERT INTO move (delivery, holder, was, became, taken)
-    VALUES (NEW.id, current_setting('application_name'), OLD.state, NEW.state, NEW.fence > OLD.fence);
-    RETURN NULL;
-END$$;
-CREATE TRIGGER note_move AFTER UPDATE ON delivery FOR EACH ROW
-WHEN (OLD.state <> NEW.state OR OLD.fence <> NEW.fence) EXECUTE FUNCTION note_move();
-"""
-_LANES: Final = """
-SELECT array_agg(id ORDER BY seq) AS ids FROM delivery WHERE lane IS NOT NULL GROUP BY org_id, lane
-"""
-_MISCOUNTED: Final = """
-SELECT id FROM delivery WHERE attempts <> (SELECT count(*) FROM attempt WHERE delivery_seq = seq)
-    OR (state = 'delivered') <> (settled_at IS NOT NULL)
-    OR coalesce(wake_at, parked_at) IS NOT NULL
-"""
-
-
-_UNANSWERED: Final = """
-SELECT id, count(*) AS times FROM attempt JOIN delivery ON delivery.seq = attempt.delivery_seq
-WHERE status_code = 0 AND detail LIKE ANY (ARRAY['%no answer in time%', '%no answer within%']) GROUP BY id
-"""
-
-
-class Move(NamedTuple):
-    """What the database's books say of one delivery at one moment."""
-
-    delivery: str
-    holder: str
-    """The gateway that moved it: its role and how often that was started before."""
-    was: str
-    became: str
-    taken: bool = False
-    """Whether it was taken in hand."""
-
-
-@dataclass(slots=True)
-class SharedAccount(Account):
-    """What became of events that several gateways worked on."""
-
-    moves: Sequence[Move] = ()
-    """In the order in which they were made."""
-    lanes: Sequence[Sequence[str]] = ()
-    """Deliveries that were to go one after the other."""
-    kept: frozenset[str] = frozenset()
-    """All deliveries that the database holds."""
-    miscounted: Sequence[str] = ()
-    """Deliveries of which the database contradicts itself."""
-    unanswered: Counter[str] = field(default_factory=Counter)
-    """How many attempts at each delivery ended without an answer in time: it may have been taken all the same."""
-    blows: Counter[str] = field(default_factory=Counter)
-    """How often each holder was killed or paused, or lost its database."""
-
-    def faults(self) -> Iterator[str]:
-        """Say in words whatever must not have happened."""
-        yield from Account.faults(self)
-        wanted = {name for names in self.acknowledged.values() for name in names}
-        if strange := self.kept ^ wanted:
-            yield f"{len(strange)} deliveries are stored or acknowledged, not both, such as {min(strange)}"
-        if self.miscounted:
-            yield f"the database contradicts itself about {len(self.miscounted)}, such as {min(self.miscounted)}"
-        if wrong := {(each.was, each.became) for each in self.moves} - _ALLOWED:
-            told = ", ".join(f"{was} to {became}" for was, became in sorted(wrong))
-            yield f"moves unknown to the table of states: {told}"
-        yield from self._stolen()
-        yield from self._out_of_order()
-
-    def _careless_repeats(self) -> Iterator[str]:
-        """Only a lease that lapsed may repeat a message, or an answer that came too late for whoever stood still.
-
-        And only a blow may let leases lapse.
-        """
-        lapsed = [first for first, then in self._pairs() if first.taken and then.taken]
-        by_delivery = Counter(each.delivery for each in lapsed)
-        taken = Counter(each.name for each in self.arrivals if each.taken)
-        allowed = by_delivery + self.unanswered
-        if careless := [name for name, times in taken.items() if times > 1 + allowed[name]]:
-            yield f"{len(careless)} messages were sent again although no lease had lapsed, as {min(careless)}"
-        for holder, times in Counter(each.holder for each in lapsed).items():
-            if times > self.blows[holder] * IN_HAND:
-                blows = self.blows[holder]
-                yield f"{times} leases of {holder} lapsed, though {blows} blows found at most {IN_HAND} in hand each"
-
-    def _stolen(self) -> Iterator[str]:
-        """A gateway settles what it holds, and nothing that another has taken."""
-        if stolen := [then for first, then in self._pairs() if not then.taken and then.holder != first.holder]:
-            last = f"{stolen[-1].delivery} by {stolen[-1].holder}"
-            yield f"{len(stolen)} deliveries were settled by others than who held them, as {last}"
-
-    def _pairs(self) -> Iterator[tuple[Move, Move]]:
-        """Yield each move of a delivery with the one before it."""
-        last: dict[str, Move] = {}
-        for each in self.moves:
-            if each.delivery in last:
-                yield last[each.delivery], each
-            last[each.delivery] = each
-
-    def _out_of_order(self) -> Iterator[str]:
-        """What follows in a lane is taken in hand after what went before it has ended, and arrives after it."""
-        first_taken: dict[str, int] = {}
-        ended: dict[str, int] = {}
-        for number, move in enumerate(self.moves):
-            if move.taken:
-                first_taken.setdefault(move.delivery, number)
-            elif move.became == State.DELIVERED:
-                ended[move.delivery] = number
-        arrived: dict[str, int] = {}
-        for number, arrival in enumerate(self.arrivals):
-            if arrival.taken:
-                arrived.setdefault(arrival.name, number)
-        for before, after in (pair for lane in self.lanes for pair in pairwise(lane)):
-            if ended.get(before, -1) > first_taken.get(after, len(self.moves)):
-                yield f"{after} was taken in hand before {before} had ended"
-            if arrived.get(before, -1) > arrived.get(after, len(self.arrivals)):
-                yield f"{after} arrived before {before}"
-
-    def __str__(self) -> str:
-        lapsed = sum(first.taken and then.taken for first, then in self._pairs())
-        return (
-            f"{Account.__str__(self).replace('kills', 'blows')}, {lapsed} leases lapsed, "
-            f"{self.unanswered.total()} attempts without an answer in time"
-        )
-
-
-_ALLOWED: Final = frozenset({(str(was), str(became)) for (was, _), became in MOVES.items()} | {("sending", "sending")})
-"""Moves of the table; a lease that has lapsed is taken again without a move."""
 
 
 class _Replica:
@@ -238,8 +105,8 @@ class _Blows:
         await self._clients.acknowledged(dice.randrange(10, MOST_AWAITED))
         victim = dice.choice(self._replicas)
         if kind == "kill":
-            self._account.blows[victim.name] += 1
-            await victim.kill(self._clients)
+            with self._noted("kill", victim):
+                await victim.kill(self._clients)
             await self._clients.acknowledged(dice.randrange(10))
             await victim.start(self._clients)
         elif kind == "pause":
@@ -251,20 +118,28 @@ class _Blows:
 
     async def _pause(self, victim: _Replica, *, crash_meanwhile: bool) -> None:
         """Let others take what it holds, then let it go on as if nothing had been."""
-        self._account.blows[victim.name] += 1
-        victim.gateway.process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(PAUSE_SECONDS)
-        if crash_meanwhile:
-            await self._crash()
-        victim.gateway.process.send_signal(signal.SIGCONT)
+        with self._noted("pause", victim):
+            victim.gateway.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(PAUSE_SECONDS)
+            if crash_meanwhile:
+                await self._crash()
+            victim.gateway.process.send_signal(signal.SIGCONT)
 
     async def _crash(self) -> None:
         """Crash the database and start it: everybody's leases may lapse and everybody's last words be in doubt."""
-        for each in self._replicas:
-            self._account.blows[each.name] += 1
-        await asyncio.to_thread(self._cluster.stop, at_once=True)
-        await asyncio.sleep(0.2)
-        await asyncio.to_thread(self._cluster.start)
+        with self._noted("crash", *self._replicas):
+            await asyncio.to_thread(self._cluster.stop, at_once=True)
+            await asyncio.sleep(0.2)
+            await asyncio.to_thread(self._cluster.start)
+
+    @contextmanager
+    def _noted(self, kind: str, *victims: _Replica) -> Iterator[None]:
+        """Put the block on record as what was done to gateways."""
+        names, since = [each.name for each in victims], time.time()
+        try:
+            yield
+        finally:
+            self._account.blows += [Blow(each, kind, since, time.time()) for each in names]
 
 
 async def chaos_of_replicas(
@@ -285,11 +160,12 @@ async def chaos_of_replicas(
         smtp = await closing.enter_async_context(smtp_sink())
         hooks = await closing.enter_async_context(http_sink(CRM_SECRET))
         sections = _sections(_ordered_rulebook(folder, hooks.url), smtp.port)
-        await _open_books(cluster)
+        await open_books(cluster)
 
         def url(name: str) -> str:
             return cluster.url("postgres", application_name=name, **HASTY)
 
+        await closing.enter_async_context(_noting_stalls(account))
         far = FarSides(smtp, hooks, account, dice)
         clients = Clients(account, dice, pause=BETWEEN_EVENTS, again=0.1, patience=PATIENCE_SECONDS)
         replicas = [_Replica(role, folder, url, sections) for role in ROLES]
@@ -305,8 +181,28 @@ async def chaos_of_replicas(
         await _make_due(cluster)
         account.open = await left_open(replicas[-1].gateway)
         far.count()
-        await _read_books(cluster, account)
+        await read_books(cluster, account)
     return account
+
+
+@asynccontextmanager
+async def _noting_stalls(account: SharedAccount) -> AsyncIterator[None]:
+    """Put on record when the far sides, who live in this process, did not come to answer."""
+
+    async def look() -> None:
+        last = time.time()
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = time.time()
+            if now - last > _STALL_SECONDS:
+                account.blows.append(Blow(FAR_SIDES, "stall", last, now))
+            last = now
+
+    looking = asyncio.create_task(look(), name="stalls of the far sides")
+    try:
+        yield
+    finally:
+        looking.cancel()
 
 
 def _kinds(blows: int, dice: random.Random) -> list[str]:
@@ -330,10 +226,10 @@ def _sections(rules: Path, smtp_port: int) -> dict[str, object]:
         "rules": str(rules),
         "email": {
             "transport": f"smtp://127.0.0.1:{smtp_port}?tls=none",
-            "timeout": "4s",
+            "timeout": f"{TIMEOUT_SECONDS}s",
             "domains": {"default": {"connections": None, "rate": None}},
         },
-        "webhook": {"allow_networks": ["127.0.0.0/8"], "timeout": "4s"},
+        "webhook": {"allow_networks": ["127.0.0.0/8"], "timeout": f"{TIMEOUT_SECONDS}s"},
         "dispatch": {
             "lease": f"{LEASE_SECONDS}s",
             "concurrency": CONCURRENCY,
@@ -343,38 +239,10 @@ def _sections(rules: Path, smtp_port: int) -> dict[str, object]:
     }
 
 
-async def _open_books(cluster: Cluster) -> None:
-    """Make the tables, give every customer an address, and begin to note who does what."""
-    async with open_store(cluster.url("postgres")) as store:
-        await store.upsert_contacts(everybody())
-    await _execute(cluster, _BOOKS)
-
-
 async def _make_due(cluster: Cluster) -> None:
     """Bring every pause to its end; what is in hand stays there."""
-    await _execute(
+    await execute(
         cluster,
         "UPDATE delivery SET wake_at = 0 WHERE wake_at IS NOT NULL AND state <> 'sending';"
         "UPDATE delivery SET parked_at = 0 WHERE parked_at IS NOT NULL AND state <> 'sending'",
     )
-
-
-async def _read_books(cluster: Cluster, account: SharedAccount) -> None:
-    connection = await asyncpg.connect(cluster.url("postgres"))
-    try:
-        columns = "delivery, holder, was, became, taken"
-        account.moves = [Move(*row) for row in await connection.fetch(f"SELECT {columns} FROM move ORDER BY number")]  # noqa: S608 (names of ours)
-        account.lanes = [row["ids"] for row in await connection.fetch(_LANES)]
-        account.kept = frozenset(row["id"] for row in await connection.fetch("SELECT id FROM delivery"))
-        account.unanswered = Counter({row["id"]: row["times"] for row in await connection.fetch(_UNANSWERED)})
-        account.miscounted = [row["id"] for row in await connection.fetch(_MISCOUNTED)]
-    finally:
-        await connection.close()
-
-
-async def _execute(cluster: Cluster, script: str) -> None:
-    connection: Any = await asyncpg.connect(cluster.url("postgres"))
-    try:
-        await connection.execute(script)
-    finally:
-        await connection.close()

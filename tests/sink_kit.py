@@ -6,6 +6,7 @@ It verifies every signature with the reference library, and can be told what to 
 import asyncio
 import json
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -46,6 +47,8 @@ class ReceivedCall:
     """The caller's address and port: the same for posts over one connection."""
     reply: Reply
     """What it was to be answered."""
+    at: float = field(default_factory=time.time, compare=False)
+    """When it was there whole, epoch seconds."""
 
     @property
     def json(self) -> Any:
