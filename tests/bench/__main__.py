@@ -28,6 +28,7 @@ def load_rows() -> None:
     import postgres_drain_rows
     import postgres_lease_rows
     import postgres_publish_rows
+    import postgres_retention_rows
     import publish_rows
     import reload_rows
     import render_rows
@@ -42,6 +43,7 @@ def load_rows() -> None:
     ROWS["postgres-publish"] = postgres_publish_rows.postgres_publish
     ROWS["postgres-drain"] = postgres_drain_rows.postgres_drain
     ROWS["postgres-lease"] = postgres_lease_rows.postgres_lease
+    ROWS["postgres-retention"] = postgres_retention_rows.postgres_retention
     ROWS["webhook-alertmanager"] = webhook_rows.webhook_alertmanager
     ROWS["webhook-celery"] = webhook_rows.webhook_celery
 
