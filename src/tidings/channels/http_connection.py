@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from tidings.channels.http_answer import AnswerReader, Familiar, HttpAnswer, HttpFault
+from tidings.channels.patience import LOOK_SECONDS, stood_still
 
 RACE_SECONDS: Final = 1.0
 """How soon after a request a connection must be closed for it to have been closed before the request came."""
@@ -159,6 +160,8 @@ class Connection(asyncio.Protocol):
             self._wake_by(self._due)
         elif self._waiting is None:
             self.abort()
+        elif stood_still(self._due, self._loop.time()):
+            self._wake_by(self._loop.time() + LOOK_SECONDS)
         elif self._reader.has_status:
             self._reader.reusable = False
             self._finish()

@@ -13,7 +13,6 @@ the message's own fate and is asked of no other relay, be it 4xx or 5xx.
 **Shaping.** A message that its recipient's domain has no room for is Postponed to the slot it was given, untried.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -21,6 +20,7 @@ from math import ceil
 from tidings.channels.answers import shorten
 from tidings.channels.compose import Composed, Unsendable, compose
 from tidings.channels.dkim import DkimSigner
+from tidings.channels.patience import patience
 from tidings.channels.settings import EmailSettings
 from tidings.channels.shaping import Seat, Shaper, the_only_one
 from tidings.channels.smtp_connection import RelayUnavailable
@@ -75,7 +75,7 @@ class SmtpSender:
 
     async def _attempt(self, attempt: _Attempt) -> Outcome:
         try:
-            async with asyncio.timeout(self._settings.timeout):
+            async with patience(self._settings.timeout):
                 return await self._deliver(attempt)
         except TimeoutError:
             if attempt.relay and attempt.progress.has_begun:
