@@ -1,7 +1,8 @@
 """A thread with a connection, which works off a queue in batches: one transaction and one wake-up for many calls.
 
-Calls made in one turn of the event loop are handed over together, once the turn is over. Calls that wait at the same
-time share a transaction and, where they call for the same work, a statement.
+Calls made in one turn of the event loop are handed over together, once the turn is over, or with one that is work
+enough by itself: the thread begins while the loop goes on. Calls that wait at the same time share a transaction and,
+where they call for the same work, a statement.
 When the work of one call fails, the batch is rolled back and every call tried on its own, so that a
 faulty one harms no other. When the database fails, every call of the batch fails with StoreUnavailable,
 and the thread goes on with the next batch.
@@ -15,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import MappingProxyType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from tidings.errors import StoreUnavailable
 from tidings.store.sqlite.driver import Connection, trouble
@@ -27,6 +28,9 @@ R = TypeVar("R")
 Work = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 """Does what several calls ask for, inside a transaction; returns an answer for each, in order."""
 
+
+_ENOUGH: Final = 32
+"""How many rows are not kept waiting for what else a turn of the loop brings."""
 
 Shortcut = Callable[[Connection, Sequence[Any]], Sequence[Any] | None]
 """Does the same in one statement, outside a transaction; returns None, having done nothing, where one is not enough."""
@@ -130,9 +134,11 @@ class Lane:
         )
         self.waiting += weight
         self.waiting_bytes += size
-        if not self._gathered:
-            self._loop.call_soon(self._hand_over)
         self._gathered.append(call)
+        if weight >= _ENOUGH:
+            self._hand_over()
+        elif len(self._gathered) == 1:
+            self._loop.call_soon(self._hand_over)
         answer: R = await future
         return answer
 
