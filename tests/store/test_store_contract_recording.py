@@ -87,6 +87,17 @@ async def test_one_call_may_hold_new_repeated_and_reused_events(store: Store) ->
     ]
 
 
+async def test_what_matched_is_answered_whether_anything_is_sent_or_not(store: Store) -> None:
+    await store.record([make_publication(make_event("first"), deliveries=0)])
+    matched = make_publication(make_event("e-1")._replace(matched_rules=("rule-0",)), deliveries=0)
+    unmatched = make_publication(make_event("e-2")._replace(matched_rules=()), deliveries=0)
+
+    assert await store.record([unmatched, matched]) == [
+        RecordResult(recorded=Recorded.NEW),
+        RecordResult(recorded=Recorded.NEW, matched_rules=("rule-0",)),
+    ]
+
+
 async def test_organisations_have_ids_of_their_own(store: Store) -> None:
     publications = [make_publication(make_event(org_id=org_id)) for org_id in (1, 2, -(2**63), 2**63 - 1)]
 

@@ -27,6 +27,7 @@ __all__ = [
     "MOST_ROWS",
     "SQL",
     "Connection",
+    "Row",
     "SqliteSettings",
     "connect",
     "empty_log",

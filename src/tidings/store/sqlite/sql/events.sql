@@ -22,12 +22,13 @@ INSERT INTO event (
 );
 
 -- insert_new_events
--- Store events, all or none: none if others have recorded or covered any since memory knew of all, or a key is covered.
+-- Store events after the last one, all or none: none if others have recorded or covered any since memory knew of all,
+-- or a key is covered.
 INSERT INTO event (
-    seq, org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules, trace
+    org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules, trace
 )
 SELECT * FROM (VALUES (
-    :seq, :org_id, :event_id, :name, :received_at, :revision, :content, :digest, :customer_id, :matched_rules,
+    :org_id, :event_id, :name, :received_at, :revision, :content, :digest, :customer_id, :matched_rules,
     :trace
 ))
 WHERE column1 IS NOT NULL
