@@ -18,7 +18,7 @@ from tidings.store.sqlite.driver import SqliteSettings, connect
 from tidings.store.sqlite.ids import EventIds, event_key
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.migrate import migrate
-from tidings.store.sqlite.recording import Recorder, prepared
+from tidings.store.sqlite.recording import Recorder
 
 RUN = 16
 COLLIDING: Callable[[tuple[int, str]], int] = lambda identity: event_key(identity) % 40  # noqa: E731 (one of two)
@@ -39,17 +39,13 @@ class Writer:
     def record(self, numbers: Sequence[int], *, fails: bool = False) -> list[bool]:
         """Record events by number as the lane does; say which were new. What fails is rolled back."""
         publications = [make_publication(make_event(f"e-{number}"), deliveries=0) for number in numbers]
-        if (
-            not fails
-            and (alone := self._recorder.record_alone(self.connection, [prepared(publications, self.ids.key_of)]))
-            is not None
-        ):
+        if not fails and (alone := self._recorder.record_alone(self.connection, [publications])) is not None:
             assert not self.connection.in_transaction
             self.ids.committed()
             self.alone += 1
             return [each.recorded is Recorded.NEW for each in alone[0]]
         self.connection.execute("BEGIN IMMEDIATE")
-        (results,) = self._recorder.record(self.connection, [prepared(publications, self.ids.key_of)])
+        (results,) = self._recorder.record(self.connection, [publications])
         if fails:
             self.connection.execute("ROLLBACK")
             self.ids.rolled_back()

@@ -19,7 +19,7 @@ from tidings.store.sqlite.driver import SQL, Connection, connect
 from tidings.store.sqlite.ids import EventIds, Identity, event_key
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.migrate import MIGRATIONS, migrate
-from tidings.store.sqlite.recording import Recorder, prepared
+from tidings.store.sqlite.recording import Recorder
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ class TestEventIds:
         """Record events in a transaction of their own."""
         connection.execute("BEGIN IMMEDIATE")
         publications = [make_publication(make_event(f"e-{number}"), deliveries=0) for number in numbers]
-        (results,) = recorder(known).record(connection, [prepared(publications, known.key_of)])
+        (results,) = recorder(known).record(connection, [publications])
         connection.execute("COMMIT")
         known.committed()
         return [each.recorded for each in results]
@@ -298,7 +298,7 @@ class TestEventIds:
         known = EventIds(run=2)
         self.record(connection, known, range(3))
         connection.execute("BEGIN IMMEDIATE")
-        recorder(known).record(connection, [prepared(make_publications(5, deliveries=0), known.key_of)])
+        recorder(known).record(connection, [make_publications(5, deliveries=0)])
         connection.execute("ROLLBACK")
         known.rolled_back()
 

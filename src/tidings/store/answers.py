@@ -11,7 +11,7 @@ from tidings.store.values import (
 )
 
 REUSED: Final = RecordResult(recorded=Recorded.REUSED)
-NOTHING_NEW: Final = RecordResult(recorded=Recorded.NEW)
+_NOTHING: Final = RecordResult(recorded=Recorded.NEW)
 
 
 class Decided(NamedTuple):
@@ -32,7 +32,7 @@ def repeated(known: Decided, event: StoredEvent) -> RecordResult:
 def new(publication: Publication, joined: Mapping[str, str]) -> RecordResult:
     """Answer an event that was stored; ``joined`` names, by planned delivery, the digest that took it."""
     if not publication.deliveries and not publication.event.matched_rules:
-        return NOTHING_NEW
+        return _NOTHING
     return RecordResult(
         recorded=Recorded.NEW,
         matched_rules=publication.event.matched_rules,

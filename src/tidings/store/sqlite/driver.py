@@ -27,7 +27,6 @@ __all__ = [
     "MOST_ROWS",
     "SQL",
     "Connection",
-    "Row",
     "SqliteSettings",
     "connect",
     "empty_log",

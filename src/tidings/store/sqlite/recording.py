@@ -1,17 +1,16 @@
 """Recording events with the deliveries they call for, many publications at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import chain, count
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import orjson
 
 from tidings.model import PlannedDelivery
-from tidings.store.answers import NOTHING_NEW, Decided, new, repeated
+from tidings.store.answers import Decided, new, repeated
 from tidings.store.moved import MovesSeen
 from tidings.store.sqlite.contacts import keep_contacts
 from tidings.store.sqlite.digests import gather
-from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, Row, Value, insert_rows, insert_together, rows_of
+from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, Value, insert_rows, insert_together, rows_of
 from tidings.store.sqlite.ids import EventIds, Identity
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.ordering import keep_order
@@ -36,56 +35,61 @@ class Recorder:
         self._noted: dict[str, int] = {}
         """Up to which event the use of a revision is noted."""
 
-    def record(self, connection: Connection, requests: Sequence["Recording"]) -> list[list[RecordResult]]:
+    def record(self, connection: Connection, requests: Sequence[Sequence[Publication]]) -> list[list[RecordResult]]:
         """Record the publications of several calls; the first of those that share an identity counts."""
-        recording = _together(requests)
-        results = self._record_new(connection, recording) or self._record(connection, recording)
+        publications = _flat(requests)
+        results = self._record_new(connection, publications) or self._record(connection, publications)
         return _by_request(results, requests)
 
-    def record_alone(self, connection: Connection, requests: Sequence["Recording"]) -> list[list[RecordResult]] | None:
+    def record_alone(
+        self, connection: Connection, requests: Sequence[Sequence[Publication]]
+    ) -> list[list[RecordResult]] | None:
         """Record where one statement does it all, which is a transaction of its own; None: nothing was done."""
-        recording = _together(requests)
-        if recording.has_deliveries:
+        publications = _flat(requests)
+        if any(each.deliveries for each in publications):
             return None
-        last_seq = self._ids.last_seq + len(recording.publications)
-        if any(last_seq > self._noted.get(each, -1) for each in recording.revisions):
+        last_seq = self._ids.last_seq + len(publications)
+        if any(last_seq > self._noted.get(each.event.revision, -1) for each in publications):
             return None
-        results = self._record_new(connection, recording, alone=True)
+        results = self._record_new(connection, publications, alone=True)
         return None if results is None else _by_request(results, requests)
 
     def _record_new(
-        self, connection: Connection, recording: "Recording", *, alone: bool = False
+        self, connection: Connection, publications: Sequence[Publication], *, alone: bool = False
     ) -> list[RecordResult] | None:
         """Record what nobody has recorded before and what asks for nothing unusual; None: nothing was done.
 
         That is nearly everything. It is found out and stored in one statement: each one gives the interpreter away,
         and with single events a transaction of ten statements costs more than the events.
         """
-        ids, (publications, rows, keys, is_usual, has_deliveries, _, revisions) = self._ids, recording
-        if not is_usual or len(rows) > MOST_ROWS or (alone and ids.are_to_join) or not ids.are_new_here(keys):
+        ids = self._ids
+        if len(publications) > MOST_ROWS or any(map(_is_unusual, publications)) or (alone and ids.are_to_join):
+            return None
+        keys = [ids.key_of((each.event.org_id, each.event.event_id)) for each in publications]
+        if not ids.are_new_here(keys):
             return None
         first = ids.last_seq + 1
-        known = (first - 1, ids.indexed_seq, orjson.dumps(keys).decode())
+        rows = [_event_row(seq, each.event) for seq, each in enumerate(publications, first)]
+        known = (ids.last_seq, ids.indexed_seq, orjson.dumps(keys).decode())
         if not insert_together(connection, "insert_new_events", rows, *known):
             return None
-        identities = list(zip(keys, count(first)))
+        identities = [(key, seq) for seq, key in enumerate(keys, first)]
         if alone:
             ids.keep(identities)
-            return _answers(recording)
+            return [new(each, _NOT_JOINED) for each in publications]
         ids.reserve(connection, identities)
-        self._note_use(connection, dict.fromkeys(revisions, first + len(rows) - 1))
-        if not has_deliveries:
-            return _answers(recording)
         planned = [(seq, each) for seq, each in enumerate(publications, first) if each.deliveries]
-        deliveries = [_delivery_row(seq, each.event, one) for seq, each in planned for one in each.deliveries]
-        insert_rows(connection, "insert_deliveries", deliveries)
-        keep_order(connection, [one.id for _, each in planned for one in each.deliveries if one.lane is not None])
-        self._moves.work_came()
-        return _answers(recording)
+        if planned:
+            deliveries = [_delivery_row(seq, each.event, one) for seq, each in planned for one in each.deliveries]
+            insert_rows(connection, "insert_deliveries", deliveries)
+            keep_order(connection, [one.id for _, each in planned for one in each.deliveries if one.lane is not None])
+            self._moves.work_came()
+        self._note_use(connection, {each.event.revision: seq for seq, each in enumerate(publications, first)})
+        return [new(each, _NOT_JOINED) for each in publications]
 
-    def _record(self, connection: Connection, recording: "Recording") -> list[RecordResult]:
-        publications, rows, keys, *_ = recording
+    def _record(self, connection: Connection, publications: Sequence[Publication]) -> list[RecordResult]:
         identities = [(each.event.org_id, each.event.event_id) for each in publications]
+        keys = [self._ids.key_of(identity) for identity in identities]
         decided = _decided(connection, self._ids.find(connection, keys))
         seq = self._ids.last_seq
         results: list[RecordResult] = []
@@ -96,13 +100,13 @@ class Recorder:
         calling_off: list[tuple[int, Publication]] = []
         telling: list[Publication] = []
         used: dict[str, int] = {}
-        for publication, row_of_event, identity, key in zip(publications, rows, identities, keys, strict=True):
+        for publication, identity, key in zip(publications, identities, keys, strict=True):
             event, planned = publication.event, publication.deliveries
             if (known := decided.get(identity)) is not None:
                 results.append(repeated(known, event))
                 continue
             seq += 1
-            events.append((seq, *row_of_event))
+            events.append(_event_row(seq, event))
             reserved.append((key, seq))
             used[event.revision] = seq
             if publication.call_offs:
@@ -160,69 +164,21 @@ class Recorder:
                 connection.execute(SQL["use_revision"], {"id": revision, "used_seq": seq + _LEAP})
 
 
-class Recording(NamedTuple):
-    """Publications, and what can be known of recording them beforehand: so the writer's thread has less to do."""
-
-    publications: Sequence[Publication]
-    rows: list[Row]
-    """The columns of their events, but for the seq."""
-    keys: list[int]
-    """Of their identities."""
-    is_usual: bool
-    """Whether recording them changes nothing but their events and deliveries."""
-    has_deliveries: bool
-    has_matches: bool
-    """Whether any of them is to be answered with more than that it is new."""
-    revisions: frozenset[str]
+def _flat(requests: Sequence[Sequence[Publication]]) -> Sequence[Publication]:
+    return requests[0] if len(requests) == 1 else [each for request in requests for each in request]
 
 
-def prepared(publications: Sequence[Publication], key_of: Callable[[Identity], int]) -> Recording:
-    """Return what to record."""
-    rows: list[Row] = []
-    keys: list[int] = []
-    is_usual, has_deliveries, has_matches = True, False, False
-    for event, planned, call_offs, contact, swallows in publications:
-        rows.append(_event_row(event))
-        keys.append(key_of((event.org_id, event.event_id)))
-        if event.matched_rules:
-            has_matches = True
-        if planned:
-            has_deliveries = has_matches = True
-            is_usual = is_usual and all(each.digest is None for each in planned)
-        if call_offs or contact is not None or swallows is not None:
-            is_usual = False
-    revisions = frozenset([each.event.revision for each in publications])
-    return Recording(publications, rows, keys, is_usual, has_deliveries, has_matches, revisions)
+def _by_request(results: Sequence[RecordResult], requests: Sequence[Sequence[Publication]]) -> list[list[RecordResult]]:
+    answers = iter(results)
+    return [[next(answers) for _ in request] for request in requests]
 
 
-def _together(requests: Sequence[Recording]) -> Recording:
-    if len(requests) == 1:
-        return requests[0]
-    return Recording(
-        list(chain.from_iterable(each.publications for each in requests)),
-        list(chain.from_iterable(each.rows for each in requests)),
-        list(chain.from_iterable(each.keys for each in requests)),
-        all(each.is_usual for each in requests),
-        any(each.has_deliveries for each in requests),
-        any(each.has_matches for each in requests),
-        frozenset().union(*(each.revisions for each in requests)),
-    )
-
-
-def _answers(recording: Recording) -> list[RecordResult]:
-    """Answer publications that were all new and joined no digest."""
-    if recording.has_matches:
-        return [new(each, _NOT_JOINED) for each in recording.publications]
-    return [NOTHING_NEW] * len(recording.publications)
-
-
-def _by_request(results: list[RecordResult], requests: Sequence[Recording]) -> list[list[RecordResult]]:
-    answers, start = [], 0
-    for each in requests:
-        end = start + len(each.rows)
-        answers.append(results[start:end])
-        start = end
-    return answers
+def _is_unusual(publication: Publication) -> bool:
+    """Say whether recording it changes more than its event and deliveries."""
+    _, planned, call_offs, contact, swallows = publication
+    if call_offs or contact is not None or swallows is not None:
+        return True
+    return bool(planned) and any(each.digest is not None for each in planned)
 
 
 def _decided(connection: Connection, seqs: Sequence[int]) -> dict[Identity, Decided]:
@@ -235,10 +191,10 @@ def _decided(connection: Connection, seqs: Sequence[int]) -> dict[Identity, Deci
     }
 
 
-def _event_row(event: StoredEvent) -> Row:
-    """Return an event's columns after the seq: but for the last two those of the port's value, in its order."""
+def _event_row(seq: int, event: StoredEvent) -> tuple[Value, ...]:
+    """Return an event's columns; but for the last two they are those of the port's value, in its order."""
     rules = event.matched_rules
-    return (*event[:-2], orjson.dumps(rules).decode() if rules else "[]", event.trace or None)
+    return (seq, *event[:-2], orjson.dumps(rules).decode() if rules else "[]", event.trace or None)
 
 
 def _delivery_row(seq: int, event: StoredEvent, planned: PlannedDelivery) -> tuple[Value, ...]:

@@ -29,7 +29,7 @@ from tidings.store.sqlite.leases import LeaseRequest, Leases, RenewRequest
 from tidings.store.sqlite.migrate import migrate
 from tidings.store.sqlite.readers import readers
 from tidings.store.sqlite.reading import Reader
-from tidings.store.sqlite.recording import Recorder, prepared
+from tidings.store.sqlite.recording import Recorder
 from tidings.store.sqlite.reservations import reserve
 from tidings.store.sqlite.retention import Purger
 from tidings.store.sqlite.suppressions import Lifting, add_suppressions, lift, suppression_pages, suppressions_of
@@ -175,7 +175,7 @@ class SqliteStore:
         self._admit(len(publications), size)
         return await self._lanes.write.run(
             self._writing.recorder.record,
-            prepared(publications, self._writing.ids.key_of),
+            publications,
             weight=len(publications),
             size=size,
             only_if_awaited=True,

@@ -22,13 +22,12 @@ INSERT INTO event (
 );
 
 -- insert_new_events
--- Store events after the last one, all or none: none if others have recorded or covered any since memory knew of all,
--- or a key is covered.
+-- Store events, all or none: none if others have recorded or covered any since memory knew of all, or a key is covered.
 INSERT INTO event (
-    org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules, trace
+    seq, org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules, trace
 )
 SELECT * FROM (VALUES (
-    :org_id, :event_id, :name, :received_at, :revision, :content, :digest, :customer_id, :matched_rules,
+    :seq, :org_id, :event_id, :name, :received_at, :revision, :content, :digest, :customer_id, :matched_rules,
     :trace
 ))
 WHERE column1 IS NOT NULL
