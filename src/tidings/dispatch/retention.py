@@ -18,8 +18,8 @@ _LONGEST_WINDOW_MS: Final = 31 * 86_400_000
 """What a throttle or cap can look back at the most: see ``tidings.rules.forms``."""
 _BATCH: Final = 100
 """Rows a transaction: a publish that comes at the wrong moment waits for one batch at the most."""
-_PAUSE_SECONDS: Final = 0.05
-"""Between two batches, for everybody else."""
+_REST: Final = 4
+"""How many times as long as a batch took the store is then left to everybody else."""
 
 
 class RetentionSettings(BaseModel):
@@ -56,9 +56,12 @@ async def purge_all(store: Store, settings: RetentionSettings, *, clock: Callabl
         reservations_before=now - _LONGEST_WINDOW_MS,
     )
     total = 0
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     while gone := await store.purge(retention, limit=_BATCH):
         total += gone
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(_REST * (loop.time() - began))
+        began = loop.time()
     if total:
         log.info(events.PURGED, rows=total)
     return total
