@@ -63,6 +63,7 @@ async def test_who_gave_up_while_waiting_has_published_nothing(gateway: RunningG
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await call
             assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert await stored(gateway) == set()  # and by now the gateway has heard that they gave up
     await patient
     assert await stored(gateway) == {"patient"}
     assert not (await gateway.publish(event("hasty"))).duplicate
