@@ -56,6 +56,8 @@ async def test_who_gave_up_while_waiting_has_published_nothing(gateway: RunningG
     stub = EventServiceStub(gateway.channel)
     with locked(tmp_path):
         patient = asyncio.create_task(gateway.publish(event("patient")))
+        for _ in range(2):
+            assert await stored(gateway) == set()  # and by then its commit is under way, which others are not to share
         for call in (
             stub.Publish(PublishRequest(event=event("hasty")), timeout=0.3),
             stub.PublishBatch(PublishBatchRequest(events=[event("hasty-1"), event("hasty-2")]), timeout=0.3),
