@@ -31,7 +31,9 @@ _COUNT: Final = int(os.environ.get("ROWS", "100000"))
 _RUNS: Final = int(os.environ.get("RUNS", "9"))
 _GOAL: Final = 1.5
 _MOST_GROWTH: Final = 1.05
-_CYCLES: Final = 3
+_CYCLES: Final = 5
+_MORE: Final = 2
+"""How many fills more there are for the purge beside publishing, which would be through with one too soon."""
 _TURNS: Final = 6
 """How often a run changes between publishing with a purge and without one."""
 _STRETCH: Final = 100
@@ -131,6 +133,8 @@ async def _measure(cluster: Cluster, folder: Path) -> _Found:
                 await _cleared(connection)
             await _fill(connection, f"past-{cycle}", ago=_AGO)
             found.sizes.append((await connection.fetchval(_SIZE) - before) / 2**20)
+        for number in range(_MORE):
+            await _fill(connection, f"more-{number}", ago=_AGO)
         await _publish_in_turns(store, connection, new[1:], found)
     return found
 
