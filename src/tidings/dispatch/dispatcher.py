@@ -263,7 +263,7 @@ class Dispatcher:
         self._under_way += 1
 
     async def _work(self, first: Job, started: int) -> None:
-        """Send a delivery, and then what waits for the same place: a task for each would cost more than its signature.
+        """Send a delivery, and then what waits for the same place, which spares a task for each.
 
         It goes on only after what was accepted: that took a turn of the loop at least, so that others have theirs.
         """

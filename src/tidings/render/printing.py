@@ -32,12 +32,7 @@ def printed(context: Context, value: Any) -> str:
 @pass_context
 def printed_in_markup(context: Context, value: Any) -> str:
     """Return a value as text that is no markup, but for what a macro or a filter has made as markup."""
-    text = value if type(value) is str else _text(value)
-    budget: Budget = context.parent[BUDGET]
-    budget.steps -= 1
-    budget.characters -= len(text)
-    if budget.steps < 0 or budget.characters < 0:
-        budget.spend(steps=0)
+    text = printed(context, value)
     if _SPECIAL.search(text) is None or isinstance(value, Markup):
         return text
     return str.__str__(escape(text))

@@ -28,12 +28,12 @@ R = TypeVar("R")
 Work = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 """Does what several calls ask for, inside a transaction; returns an answer for each, in order."""
 
+Shortcut = Callable[[Connection, Sequence[Any]], Sequence[Any] | None]
+"""Does the same in one statement, outside a transaction; returns None, having done nothing, where one is not enough."""
+
 
 _ENOUGH: Final = 32
 """How many rows are not kept waiting for what else a turn of the loop brings."""
-
-Shortcut = Callable[[Connection, Sequence[Any]], Sequence[Any] | None]
-"""Does the same in one statement, outside a transaction; returns None, having done nothing, where one is not enough."""
 
 
 class Witness(Protocol):
@@ -208,6 +208,8 @@ class Lane:
 
     def _takes_shortcut(self, batch: list[_Call]) -> bool:
         """Do all of it in one statement, if that can be."""
+        if not self._shortcuts:
+            return False
         groups = _by_work(batch)
         if len(groups) != 1:
             return False
