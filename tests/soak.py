@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from family_kit import memory_of
 from gateway_kit import CRM_SECRET, OPEN, RunningGateway, running_gateway, state_of, write_config
 from rulebook_kit import RULES, write_rulebook
 from sink_kit import http_sink
@@ -37,14 +38,6 @@ class Record:
     memory: list[float] = field(default_factory=list)
     slowest: float = 0.0
     late: int = 0
-
-
-def memory_of(process: int) -> float:
-    """Return a process's resident memory, MiB."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise AssertionError(f"process {process} tells no memory")
 
 
 async def publish(gateway: RunningGateway, seconds: float, record: Record) -> None:

@@ -24,6 +24,7 @@ T0: Final = 1_767_225_600_000
 """Midnight, 1 January 2026 UTC."""
 
 STORES: Final[dict[str, Callable[[Path], AbstractAsyncContextManager[Store]]]] = {
+    "sqlite-apart": lambda folder: open_store(f"sqlite:///{folder / 'tidings.db'}", apart=True),
     "sqlite-file": lambda folder: open_store(f"sqlite:///{folder / 'tidings.db'}"),
     "sqlite-memory": lambda _: open_store("sqlite://"),
     "postgres": open_in_shared_cluster,

@@ -3,12 +3,12 @@
 import re
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import aiohttp
 from processes import cpu_of
 
+from family_kit import memory_of
 from gateway_kit import RunningGateway
 
 _DELIVERED: Final = re.compile(
@@ -41,7 +41,7 @@ async def look_at(gateway: RunningGateway, session: aiohttp.ClientSession) -> Lo
         took=at - asked,
         delivered=int(float(found[1])) if found else 0,
         cpu=cpu_of(gateway.process.pid),
-        memory=_memory(gateway.process.pid),
+        memory=memory_of(gateway.process.pid),
     )
 
 
@@ -53,8 +53,3 @@ def rate(first: Look, last: Look) -> float:
 def cpu_each(first: Look, last: Look) -> float:
     """Return the processor time, seconds, that a delivery took between two looks."""
     return (last.cpu - first.cpu) / (last.delivered - first.delivered)
-
-
-def _memory(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024

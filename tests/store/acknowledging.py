@@ -7,7 +7,7 @@ from store_kit import make_event, make_publication
 from tidings.store import open_store
 
 
-async def main(url: str) -> None:
+async def main(url: str, writer: str) -> None:
     """Record with ten tasks at once."""
     numbers = iter(range(1_000_000))
 
@@ -17,8 +17,8 @@ async def main(url: str) -> None:
             sys.stdout.write(f"{number}\n")
             sys.stdout.flush()
 
-    async with open_store(url) as store:
+    async with open_store(url, apart=writer == "process") as store:
         await asyncio.gather(*(publish() for _ in range(10)))
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

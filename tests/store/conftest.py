@@ -9,7 +9,8 @@ from store_kit import STORES
 from tidings.store import Store
 
 EVERY_DAY = {"test_store_contract_recording"}
-"""What of the contract is tried on PostgreSQL every day; all of it is where every test runs."""
+"""What of the contract is tried every day on PostgreSQL, and with a process of its own that writes to SQLite; all of it
+is where every test runs."""
 
 
 NEVER_EVERY_DAY = {"test_postgres_faults", "test_postgres_together"}
@@ -24,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if (
             item.path.stem in NEVER_EVERY_DAY
             or name == "sqlite-memory"
-            or (name == "postgres" and item.path.stem not in EVERY_DAY)
+            or (name in {"postgres", "sqlite-apart"} and item.path.stem not in EVERY_DAY)
         ):
             item.add_marker(pytest.mark.long)
 

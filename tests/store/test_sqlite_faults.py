@@ -12,11 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from family_kit import writer_process
 from store_kit import make_event, make_publication, make_publications, waiting
 from tidings.errors import InvalidConfiguration, Overloaded, StoreUnavailable
 from tidings.model import Contact
 from tidings.store import DeliveryFilter, Publication, Store, open_store
 from tidings.store.sqlite import SqliteSettings, open_sqlite
+
+PROCESS = "process"
+
+
+@pytest.fixture(params=["thread", PROCESS])
+def writer(request: pytest.FixtureRequest) -> str:
+    """What writes to the file."""
+    return str(request.param)
 
 
 def rows(path: Path, table: str) -> int:
@@ -26,9 +35,9 @@ def rows(path: Path, table: str) -> int:
 
 
 @pytest.mark.parametrize("acknowledged", [1, 60, 400])
-async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, acknowledged: int) -> None:
+async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, acknowledged: int, writer: str) -> None:
     url = f"sqlite:///{tmp_path / 'tidings.db'}"
-    program = [sys.executable, str(Path(__file__).with_name("acknowledging.py")), url]
+    program = [sys.executable, str(Path(__file__).with_name("acknowledging.py")), url, writer]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=environment) as child:  # noqa: ASYNC220 (nothing else runs here)
         assert child.stdout is not None
@@ -46,9 +55,9 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, acknowledge
     assert events == [each.event for each in publications]
 
 
-async def test_calls_at_the_same_time_share_transactions(tmp_path: Path) -> None:
+async def test_calls_at_the_same_time_share_transactions(tmp_path: Path, writer: str) -> None:
     path = tmp_path / "tidings.db"
-    async with open_sqlite(str(path)) as store:
+    async with open_sqlite(str(path), apart=writer == PROCESS) as store:
         before = store.transactions
         await asyncio.gather(*(store.record([each]) for each in make_publications(1_000)))
 
@@ -56,10 +65,10 @@ async def test_calls_at_the_same_time_share_transactions(tmp_path: Path) -> None
     assert rows(path, "event") == rows(path, "delivery") == 1_000
 
 
-async def test_a_locked_database_is_unavailable_until_it_is_let_go(tmp_path: Path) -> None:
+async def test_a_locked_database_is_unavailable_until_it_is_let_go(tmp_path: Path, writer: str) -> None:
     path = tmp_path / "tidings.db"
     first, second = make_publications(2)
-    async with open_sqlite(str(path), SqliteSettings(busy_timeout_ms=20)) as store:
+    async with open_sqlite(str(path), SqliteSettings(busy_timeout_ms=20), apart=writer == PROCESS) as store:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             for call in (store.record([first]), store.record([second]), store.check()):
@@ -73,10 +82,10 @@ async def test_a_locked_database_is_unavailable_until_it_is_let_go(tmp_path: Pat
         assert await store.get_event(50750, "e-0") == first.event
 
 
-async def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+async def test_readers_do_not_wait_for_a_writer(tmp_path: Path, writer: str) -> None:
     path = tmp_path / "tidings.db"
     (publication,) = make_publications(1)
-    async with open_sqlite(str(path)) as store:
+    async with open_sqlite(str(path), apart=writer == PROCESS) as store:
         await store.record([publication])
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -99,9 +108,9 @@ async def fill(store: Store) -> int:
     raise AssertionError("the database is never full")
 
 
-async def test_a_full_disk_keeps_nothing_of_what_it_refuses(tmp_path: Path) -> None:
+async def test_a_full_disk_keeps_nothing_of_what_it_refuses(tmp_path: Path, writer: str) -> None:
     path = tmp_path / "tidings.db"
-    async with open_sqlite(str(path), SqliteSettings(max_pages=150)) as store:
+    async with open_sqlite(str(path), SqliteSettings(max_pages=150), apart=writer == PROCESS) as store:
         taken = await fill(store)
         small = make_publication(deliveries=0)
 
@@ -114,26 +123,28 @@ async def test_a_full_disk_keeps_nothing_of_what_it_refuses(tmp_path: Path) -> N
         assert await store.get_delivery(big(taken).deliveries[0].id) is None
     assert rows(path, "event") == taken + 1
     assert rows(path, "delivery") == taken
-    async with open_sqlite(str(path)) as store:
+    async with open_sqlite(str(path), apart=writer == PROCESS) as store:
         assert await store.record([big(taken)]) is not None
 
 
 @contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let no file of this process grow past a size: the write fails as on a broken disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+def largest_file(size: int, process: int) -> Iterator[None]:
+    """Let no file of a process grow past a size: the write fails as on a broken disk."""
+    soft, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_a_failing_disk_is_unavailable_and_then_serves_again(tmp_path: Path) -> None:
+async def test_a_failing_disk_is_unavailable_and_then_serves_again(tmp_path: Path, writer: str) -> None:
     path = tmp_path / "tidings.db"
-    async with open_sqlite(str(path)) as store:
+    async with open_sqlite(str(path), apart=writer == PROCESS) as store:
         await store.record([big(0)])
-        with largest_file(path.with_name("tidings.db-wal").stat().st_size), pytest.raises(StoreUnavailable):
+        process = writer_process() if writer == PROCESS else os.getpid()
+        size = path.with_name("tidings.db-wal").stat().st_size
+        with largest_file(size, process), pytest.raises(StoreUnavailable):
             await store.record([big(1)])
 
         assert await store.get_event(50750, "big-1") is None
@@ -142,9 +153,11 @@ async def test_a_failing_disk_is_unavailable_and_then_serves_again(tmp_path: Pat
     assert rows(path, "event") == rows(path, "delivery") == 3
 
 
-async def test_too_much_waiting_is_overload(tmp_path: Path) -> None:
+async def test_too_much_waiting_is_overload(tmp_path: Path, writer: str) -> None:
     publications = make_publications(30, deliveries=0)
-    async with open_sqlite(str(tmp_path / "tidings.db"), SqliteSettings(queue_limit=20)) as store:
+    async with open_sqlite(
+        str(tmp_path / "tidings.db"), SqliteSettings(queue_limit=20), apart=writer == PROCESS
+    ) as store:
         answers = await asyncio.gather(*(store.record([each]) for each in publications), return_exceptions=True)
 
         refused = [each for each in answers if isinstance(each, Overloaded)]
@@ -154,17 +167,17 @@ async def test_too_much_waiting_is_overload(tmp_path: Path) -> None:
         await store.upsert_contacts([Contact(org_id=1, customer_id="c")])
 
 
-async def test_what_waits_may_be_only_so_large(tmp_path: Path) -> None:
+async def test_what_waits_may_be_only_so_large(tmp_path: Path, writer: str) -> None:
     settings = SqliteSettings(queue_bytes=200_000)
-    async with open_sqlite(str(tmp_path / "tidings.db"), settings) as store:
+    async with open_sqlite(str(tmp_path / "tidings.db"), settings, apart=writer == PROCESS) as store:
         answers = await asyncio.gather(*(store.record([big(each)]) for each in range(9)), return_exceptions=True)
         assert [type(each) for each in answers] == [list] * 4 + [Overloaded] * 5
         await store.record([big(each) for each in range(9)])  # alone, even more than the limit is taken
 
 
-async def test_a_closed_store_has_kept_what_was_queued_and_takes_no_more(tmp_path: Path) -> None:
+async def test_a_closed_store_has_kept_what_was_queued_and_takes_no_more(tmp_path: Path, writer: str) -> None:
     path = tmp_path / "tidings.db"
-    async with open_sqlite(str(path)) as store:
+    async with open_sqlite(str(path), apart=writer == PROCESS) as store:
         calls = [asyncio.create_task(store.record([each])) for each in make_publications(50)]
         await asyncio.sleep(0)  # let them reach the queue
     await asyncio.gather(*calls)

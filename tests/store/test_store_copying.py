@@ -15,7 +15,6 @@ from tidings.errors import InvalidConfiguration, StoreUnavailable
 from tidings.model import Cause, Contact, SuppressionReason, new_suppression
 from tidings.store import (
     Claim,
-    CopyDiffers,
     DeliveryFilter,
     EndpointState,
     EventFilter,
@@ -25,9 +24,9 @@ from tidings.store import (
     Revision,
     Store,
     SuppressionFilter,
-    copy_store,
     open_store,
 )
+from tidings.store.copying import CopyDiffers, copy_store
 
 pytestmark = needs_postgres
 

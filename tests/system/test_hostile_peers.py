@@ -18,6 +18,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 
+from family_kit import memory_of
 from gateway_kit import CRM_SECRET, RunningGateway, details_of, eventually, running_gateway, write_config
 from rulebook_kit import write_rulebook
 from sink_kit import http_sink
@@ -58,11 +59,8 @@ class Besieged:
     expired: str
 
     def rss(self) -> int:
-        """Return the memory of its process, bytes."""
-        for line in Path(f"/proc/{self.gateway.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("no VmRSS")
+        """Return the memory of its processes, bytes."""
+        return int(memory_of(self.gateway.process.pid) * 1024 * 1024)
 
     @asynccontextmanager
     async def calling(self, key: str) -> AsyncIterator[grpc.aio.Channel]:

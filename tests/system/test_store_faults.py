@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from disk_kit import filled_up, small_disk
+from family_kit import writer_process
 from gateway_kit import (
     CRM_SECRET,
     RunningGateway,
@@ -62,7 +63,7 @@ async def test_a_full_disk_refuses_events_keeps_no_half_and_is_forgotten_once_th
     async with running_gateway(configured(tmp_path, sink)) as gateway:
         first = await gateway.publish(issued("before"))
         await gateway.ended(first.delivery_ids[0])
-        with full_disk(gateway.process.pid, database):
+        with full_disk(writer_process(gateway.process.pid), database):
             errors = await asyncio.gather(*(refusal(gateway, issued(f"full-{number}")) for number in range(5)))
             assert all("cannot serve" in error for error in errors)
             assert (await readiness(gateway))[0] == 503
@@ -99,7 +100,7 @@ async def test_what_was_sent_while_the_disk_was_full_is_settled_once_there_is_ro
     async with running_gateway(configured(tmp_path, sink)) as gateway:
         answer = await gateway.publish(issued("under-way"))
         await eventually(lambda: _reached(sink, 1))
-        with full_disk(gateway.process.pid, tmp_path / "tidings.db"):
+        with full_disk(writer_process(gateway.process.pid), tmp_path / "tidings.db"):
             sink.release.set()
             await eventually(lambda: _logged(gateway, "cannot serve"))
         assert state_of(await gateway.ended(answer.delivery_ids[0])) == "DELIVERED"

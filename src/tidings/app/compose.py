@@ -58,10 +58,13 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings, *, role: Role = Role.ALL) -> AsyncIterator[Gateway]:
-    """Open what the role takes, bind, and dispatch; serving is announced by ``start_serving``."""
+async def open_gateway(settings: Settings, *, role: Role = Role.ALL, apart: bool = False) -> AsyncIterator[Gateway]:
+    """Open what the role takes, bind, and dispatch; serving is announced by ``start_serving``.
+
+    With ``apart`` a SQLite file is written to by a process of its own.
+    """
     async with AsyncExitStack() as closing:
-        core = await closing.enter_async_context(open_core(settings, role=role))
+        core = await closing.enter_async_context(open_core(settings, role=role, apart=apart))
         grpc = await closing.enter_async_context(open_grpc(core, role)) if role.takes_in else None
         status = await closing.enter_async_context(open_status(core, role))
         http_port = await closing.enter_async_context(open_http(core, role, status))

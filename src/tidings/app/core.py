@@ -67,7 +67,7 @@ def load_rulebook(settings: Settings) -> Rulebook:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings, *, role: Role) -> AsyncIterator[Core]:
+async def open_core(settings: Settings, *, role: Role, apart: bool) -> AsyncIterator[Core]:
     """Compile the rulebook and open what it takes to publish and to send.
 
     Raises:
@@ -78,7 +78,7 @@ async def open_core(settings: Settings, *, role: Role) -> AsyncIterator[Core]:
     metrics = Metrics()
     async with AsyncExitStack() as closing:
         traces = await closing.enter_async_context(_open_traces(settings.traces))
-        store = await closing.enter_async_context(open_store(settings.store))
+        store = await closing.enter_async_context(open_store(settings.store, apart=apart))
         await store.save_revision(
             Revision(id=rulebook.revision, created_at=system_clock(), archive=pack(rulebook.sources))
         )

@@ -1,6 +1,7 @@
 """Running a gateway as a process: signals, and a stop that is bounded in time."""
 
 import asyncio
+import os
 import resource
 import signal
 from collections.abc import AsyncIterator
@@ -32,7 +33,7 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
     _raise_descriptor_limit()
     async with (
         _stop_signal() as stop,
-        open_gateway(settings, role=role) as gateway,
+        open_gateway(settings, role=role, apart=_has_cores()) as gateway,
         _reload_signal(gateway.reloader),
     ):
         await gateway.start_serving()
@@ -48,6 +49,12 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
         await gateway.stop_intake(grace=_INTAKE_GRACE_SECONDS)
         await gateway.drain()
     log.info(events.GATEWAY_STOPPED)
+
+
+def _has_cores() -> bool:
+    """Say whether a process that writes to the store could run beside this one; on one core it would only cost."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len(usable) > 1
 
 
 def _raise_descriptor_limit() -> None:

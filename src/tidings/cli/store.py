@@ -12,7 +12,8 @@ from rich.table import Table
 from tidings.cli.terminal import MISUSE, PROBLEMS, Format, FormatOption, err, fail, out, print_json
 from tidings.config import load_settings
 from tidings.errors import TidingsError
-from tidings.store import Copied, CopyDiffers, bring_up_to_date, copy_store, version_of_store
+from tidings.store.copying import Copied, CopyDiffers, copy_store
+from tidings.store.versions import bring_up_to_date, version_of_store
 
 T = TypeVar("T")
 

@@ -1,10 +1,10 @@
 """Where events, deliveries, contacts and rulebook revisions are kept.
 
 ``port`` says what a store does; ``open_store`` opens one by its URL. Intake and dispatch know the port
-and nothing else: no SQL and no driver's name leaves this package.
+and nothing else: no SQL and no driver's name leaves this package. What commands do to whole stores is in ``copying``
+and ``versions``.
 """
 
-from tidings.store.copying import Copied, CopyDiffers, copy_store
 from tidings.store.fleet import Ask, Booked, EndpointPause, FleetStore, Part, Presence
 from tidings.store.opening import open_store
 from tidings.store.port import Store
@@ -39,7 +39,6 @@ from tidings.store.values import (
     SuppressionFilter,
     SuppressionPage,
 )
-from tidings.store.versions import Version, bring_up_to_date, version_of_store
 
 __all__ = [
     "Ask",
@@ -48,8 +47,6 @@ __all__ = [
     "CallOff",
     "Claim",
     "ContactPage",
-    "Copied",
-    "CopyDiffers",
     "DeliveryChange",
     "DeliveryFilter",
     "DeliveryPage",
@@ -80,9 +77,5 @@ __all__ = [
     "StoredEvent",
     "SuppressionFilter",
     "SuppressionPage",
-    "Version",
-    "bring_up_to_date",
-    "copy_store",
     "open_store",
-    "version_of_store",
 ]

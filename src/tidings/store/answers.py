@@ -11,7 +11,8 @@ from tidings.store.values import (
 )
 
 REUSED: Final = RecordResult(recorded=Recorded.REUSED)
-_NOTHING: Final = RecordResult(recorded=Recorded.NEW)
+NOTHING: Final = RecordResult(recorded=Recorded.NEW)
+"""What nearly every event comes to: new, and nothing to be sent."""
 
 
 class Decided(NamedTuple):
@@ -32,7 +33,7 @@ def repeated(known: Decided, event: StoredEvent) -> RecordResult:
 def new(publication: Publication, joined: Mapping[str, str]) -> RecordResult:
     """Answer an event that was stored; ``joined`` names, by planned delivery, the digest that took it."""
     if not publication.deliveries and not publication.event.matched_rules:
-        return _NOTHING
+        return NOTHING
     return RecordResult(
         recorded=Recorded.NEW,
         matched_rules=publication.event.matched_rules,

@@ -1,17 +1,25 @@
 """What a transaction of a writing lane did that others must hear of, once it is committed."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from tidings.store.feed import Feed
 from tidings.store.values import (
     DeliveryChange,
 )
 
 
+class Followed(Protocol):
+    """What may have readers."""
+
+    @property
+    def followed(self) -> bool:
+        """Whether anybody reads."""
+
+
 class MovesSeen:
     """Gathers where a lane works; ``tell`` is called there, and from a thread must reach the event loop by itself."""
 
-    def __init__(self, feed: Feed, tell: Callable[[bool, Sequence[DeliveryChange]], None]) -> None:
+    def __init__(self, feed: Followed, tell: Callable[[bool, Sequence[DeliveryChange]], None]) -> None:
         self._feed = feed
         self._tell = tell
         self._work = False

@@ -1,11 +1,14 @@
 """Which store a URL names."""
 
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 from tidings.errors import InvalidConfiguration
 from tidings.store.port import Store
-from tidings.store.postgres import PostgresSettings, open_postgres, read_url
 from tidings.store.sqlite import open_sqlite
+
+if TYPE_CHECKING:  # who uses SQLite is spared the time it takes to load
+    from tidings.store.postgres import PostgresSettings
 
 _SUPPORTED = (
     "sqlite:///relative/path, sqlite:////absolute/path, sqlite:// for one in memory that ends with the process, "
@@ -13,15 +16,19 @@ _SUPPORTED = (
 )
 
 
-def open_store(url: str) -> AbstractAsyncContextManager[Store]:
+def open_store(url: str, *, apart: bool = False) -> AbstractAsyncContextManager[Store]:
     """Open the store that ``url`` names, bringing its tables up to date; closing it writes out what is queued.
+
+    With ``apart`` a process of its own writes to a SQLite file, which a gateway is faster with and a command is not.
 
     Raises InvalidConfiguration for a URL that names no store. Entering raises InvalidConfiguration for a
     database that cannot be used as configured, and StoreUnavailable for one that cannot serve just now.
     """
     if is_postgres(url):
+        from tidings.store.postgres import open_postgres  # noqa: PLC0415 (as above)
+
         return open_postgres(*postgres_url(url))
-    return open_sqlite(sqlite_path(url))
+    return open_sqlite(sqlite_path(url), apart=apart)
 
 
 def is_postgres(url: str) -> bool:
@@ -30,10 +37,12 @@ def is_postgres(url: str) -> bool:
     return bool(separator) and scheme in ("postgresql", "postgres")
 
 
-def postgres_url(url: str) -> tuple[str, PostgresSettings]:
+def postgres_url(url: str) -> "tuple[str, PostgresSettings]":
     """Return what the driver reads of a URL, and what is ours; raise InvalidConfiguration for another kind."""
     if not is_postgres(url):
         raise InvalidConfiguration(f"store: {_shown(url)!r} names no PostgreSQL; write postgresql://user@host/database")
+    from tidings.store.postgres import read_url  # noqa: PLC0415 (as above)
+
     return read_url(url)
 
 

@@ -2,7 +2,7 @@
 
 from tidings.telemetry import events
 from tidings.telemetry.blotting import blotted
-from tidings.telemetry.logs import Form, Level, configure_logging, get_logger
+from tidings.telemetry.logs import Form, Level, configure_logging, gather_logs, get_logger, relay
 from tidings.telemetry.metrics import Metrics
 
-__all__ = ["Form", "Level", "Metrics", "blotted", "configure_logging", "events", "get_logger"]
+__all__ = ["Form", "Level", "Metrics", "blotted", "configure_logging", "events", "gather_logs", "get_logger", "relay"]

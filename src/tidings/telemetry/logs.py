@@ -43,6 +43,24 @@ def configure_logging(*, level: Level = "info", form: Form = "console", stream: 
     logging.basicConfig(handlers=[_FromLibraries(logging.WARNING)], level=logging.WARNING, force=True)
 
 
+def gather_logs(entries: list[Entry]) -> None:
+    """Let a process that works for another one put its log events into a list, for the other to ``relay``."""
+
+    def gather(_logger: object, _method: str, entry: Entry) -> Entry:
+        entries.append(entry)
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[structlog.processors.add_log_level, gather])
+
+
+def relay(entries: Sequence[Entry]) -> None:
+    """Log events that another process has gathered."""
+    for entry in entries:
+        fields = dict(entry)
+        level, event = str(fields.pop("level")), str(fields.pop("event"))
+        get_logger().log(logging.getLevelNamesMapping()[level.upper()], event, **fields)
+
+
 def get_logger() -> structlog.typing.FilteringBoundLogger:
     """Return a logger. Say ``log.info(events.NAME, field=value)``."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()

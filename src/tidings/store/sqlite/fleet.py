@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tidings.store.fleet import Ask, Booked, EndpointPause, Part, Presence
 from tidings.store.shares import Holding, book, divide
+from tidings.store.sqlite.calls import Calls, Work
 from tidings.store.sqlite.driver import SQL, Connection
-from tidings.store.sqlite.lane import Lane
 
 
 class Asking(NamedTuple):
@@ -21,7 +21,7 @@ class Asking(NamedTuple):
 class SqliteFleet:
     """Implements the port ``FleetStore``."""
 
-    def __init__(self, write: Lane, look_up: Lane) -> None:
+    def __init__(self, write: Calls, look_up: Calls) -> None:
         self._write = write
         self._look_up = look_up
 
@@ -131,3 +131,7 @@ def _save_pauses(connection: Connection, pauses: Sequence[EndpointPause]) -> lis
         values = {"org_id": each.org_id, "name": each.name} if each.is_over else asdict(each)
         connection.execute(SQL[statement], values)
     return [None] * len(pauses)
+
+
+FLEET_WRITES: Final[tuple[Work, ...]] = (_beat, _drop, _share_out, _save_pauses)
+"""What is asked of the writing lane."""

@@ -22,13 +22,13 @@ from tidings.store.values import (
 )
 
 
-class Reader:
-    """Reads for several callers at a time; part of the reading lanes."""
+class EventReader:
+    """Finds events by their identity; for whoever remembers the newest ones, or is told by those who do."""
 
     def __init__(self, ids: EventIds) -> None:
         self._ids = ids
 
-    def events(self, connection: Connection, identities: Sequence[Identity]) -> list[StoredEvent | None]:
+    def read(self, connection: Connection, identities: Sequence[Identity]) -> list[StoredEvent | None]:
         """Return events by organisation and id."""
         return [self._event(connection, identity) for identity in identities]
 
@@ -44,6 +44,10 @@ class Reader:
         }
         row = connection.execute(SQL["get_event"], values).fetchone()
         return None if row is None else event_of(row)
+
+
+class Reader:
+    """Reads for several callers at a time; part of the reading lanes."""
 
     def deliveries(
         self, connection: Connection, names: Sequence[str]

@@ -16,23 +16,23 @@ from tidings.store.feed import Feed
 from tidings.store.moved import MovesSeen
 from tidings.store.paging import check_page_size, decode_customer, decode_place, decode_token
 from tidings.store.sqlite.archive import NEWEST, Keeping, event_pages, keep_rejected, rejected_pages
+from tidings.store.sqlite.calls import Calls
 from tidings.store.sqlite.contacts import contact_pages, contacts_named, upsert_contacts
 from tidings.store.sqlite.digests import gathered
-from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
-from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, empty_log, trouble
-from tidings.store.sqlite.erasure import Eraser, erase_person, last_seqs, under_way
+from tidings.store.sqlite.directory import beat, save_endpoint_states
+from tidings.store.sqlite.driver import SQL, SqliteSettings, connect, empty_log
+from tidings.store.sqlite.erasure import erase_person, last_seqs, under_way
 from tidings.store.sqlite.fleet import SqliteFleet
-from tidings.store.sqlite.ids import EventIds
-from tidings.store.sqlite.interventions import Hastening, Interventions
+from tidings.store.sqlite.interventions import Hastening
 from tidings.store.sqlite.lane import Lane
-from tidings.store.sqlite.leases import LeaseRequest, Leases, RenewRequest
-from tidings.store.sqlite.migrate import migrate
+from tidings.store.sqlite.leases import LeaseRequest, RenewRequest
+from tidings.store.sqlite.process import WriterProcess
 from tidings.store.sqlite.readers import readers
 from tidings.store.sqlite.reading import Reader
-from tidings.store.sqlite.recording import Recorder
 from tidings.store.sqlite.reservations import reserve
-from tidings.store.sqlite.retention import Purger
 from tidings.store.sqlite.suppressions import Lifting, add_suppressions, lift, suppression_pages, suppressions_of
+from tidings.store.sqlite.transactor import Transactor
+from tidings.store.sqlite.writing import Writing, open_writer
 from tidings.store.values import (
     Backlog,
     Claim,
@@ -65,40 +65,6 @@ _LOOK_SECONDS: Final = 0.05
 """How often somebody who waits for work looks whether another process has written."""
 
 
-class _Writing:
-    """The work of the writing lane, and what must happen once it is committed."""
-
-    def __init__(self, moves: MovesSeen) -> None:
-        self.ids = EventIds()
-        self.interventions = Interventions(moves)
-        self.recorder = Recorder(self.ids, self.interventions, moves)
-        self.leases = Leases(self.interventions, moves)
-        self.purger = Purger(self.ids)
-        self.eraser = Eraser(self.interventions)
-        self._moves = moves
-
-    def committed(self) -> None:
-        """Let memory follow, and tell whoever waits for deliveries or follows them."""
-        self.ids.committed()
-        self._moves.committed()
-
-    def rolled_back(self) -> None:
-        """Let memory follow."""
-        self.ids.rolled_back()
-        self.recorder.forget_revisions()
-        self._moves.rolled_back()
-
-    def save_revisions(self, connection: Connection, revisions: Sequence[Revision]) -> list[None]:
-        """Keep rulebook revisions; from here on their use is noted anew."""
-        self.recorder.forget_revisions()
-        return save_revisions(connection, revisions)
-
-    def start(self, connection: Connection, requests: Sequence[None]) -> list[None]:
-        """Read the newest identities into memory."""
-        self.ids.find(connection, [])
-        return [None] * len(requests)
-
-
 class _Onlooker:
     """Nothing follows from reading."""
 
@@ -113,11 +79,13 @@ class _Onlooker:
 class _Lanes:
     """Where calls go. In memory there is one connection, so all three are one lane."""
 
-    write: Lane
-    look_up: Lane
+    write: Calls
+    look_up: Calls
     """For one row at a time."""
-    survey: Lane
+    survey: Calls
     """For pages and counts, which look-ups should not wait for."""
+    events: Calls
+    """For events by their identity: where the newest identities are remembered."""
 
 
 class _Heard:
@@ -131,9 +99,10 @@ class _Heard:
     def tell(self, work: bool, changes: Sequence[DeliveryChange]) -> None:  # noqa: FBT001 (one caller, by position)
         """Hand over from the lane's thread."""
         with suppress(RuntimeError):  # the loop is closed: nobody waits
-            self._loop.call_soon_threadsafe(self._take, work, changes)
+            self._loop.call_soon_threadsafe(self.take, work, changes)
 
-    def _take(self, work: bool, changes: Sequence[DeliveryChange]) -> None:  # noqa: FBT001 (one caller, by position)
+    def take(self, work: bool, changes: Sequence[DeliveryChange]) -> None:  # noqa: FBT001 (by position)
+        """Let those know who wait."""
         if work:
             self.work.set()
         self.feed.publish(changes)
@@ -145,7 +114,7 @@ class SqliteStore:
     def __init__(
         self,
         lanes: _Lanes,
-        writing: _Writing,
+        writing: Writing,
         heard: _Heard,
         settings: SqliteSettings,
         *,
@@ -153,7 +122,7 @@ class SqliteStore:
     ) -> None:
         self._lanes = lanes
         self._writing = writing
-        self._reader = Reader(writing.ids)
+        self._reader = Reader()
         self._heard = heard
         self._admission = Admission(
             rows=settings.queue_limit, size=settings.queue_bytes, longest_wait=settings.longest_wait
@@ -275,7 +244,7 @@ class SqliteStore:
 
     async def get_event(self, org_id: int, event_id: str) -> StoredEvent | None:
         """See the port."""
-        return await self._lanes.look_up.run(self._reader.events, (org_id, event_id))
+        return await self._lanes.events.run(self._writing.events.read, (org_id, event_id))
 
     async def get_delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...]] | None:
         """See the port."""
@@ -382,15 +351,28 @@ class SqliteStore:
 
 
 @asynccontextmanager
-async def open_sqlite(path: str | None, settings: SqliteSettings | None = None) -> AsyncIterator[SqliteStore]:
-    """Open the database file, or one in memory for None; see ``open_store`` for what it raises."""
+async def open_sqlite(
+    path: str | None, settings: SqliteSettings | None = None, *, apart: bool = False
+) -> AsyncIterator[SqliteStore]:
+    """Open the database file, or one in memory for None; see ``open_store`` for what it raises.
+
+    With ``apart`` a process of its own writes to the file: its work and the caller's do not share an interpreter.
+    """
     settings = settings or SqliteSettings()
     heard = _Heard()
-    writing = _Writing(MovesSeen(heard.feed, heard.tell))
+    writing = Writing(MovesSeen(heard.feed, heard.tell))
     async with AsyncExitStack() as closing:
         closing.callback(heard.feed.close)
-        lanes = await _open_lanes(path, settings, writing, closing)
-        await lanes.write.run(writing.start, None)
+        if path is not None and apart:
+            write: Calls = await closing.enter_async_context(
+                WriterProcess(path, settings, writing, heard.feed, heard.take)
+            )
+        else:
+            transactor = await asyncio.to_thread(open_writer, path, settings, writing)
+            lane = Lane(transactor, name="store writer", batch_limit=settings.batch_limit)
+            write = await closing.enter_async_context(lane)
+            await write.run(writing.start, None)
+        lanes = await _open_lanes(path, settings, write, closing, apart=apart)
         forget = partial(empty_log, path, settings) if path is not None else _no_log
         yield SqliteStore(lanes, writing, heard, settings, empty_log=forget)
 
@@ -399,48 +381,21 @@ def _no_log() -> None:
     """Do nothing: what is in memory has no log."""
 
 
-async def _open_lanes(path: str | None, settings: SqliteSettings, writing: _Writing, closing: AsyncExitStack) -> _Lanes:
-    connection = await asyncio.to_thread(_open_writer, path, settings)
-    write = Lane(
-        connection,
-        name="store writer",
-        begin="BEGIN IMMEDIATE",
-        batch_limit=settings.batch_limit,
-        patience=settings.busy_timeout_ms / 1000,
-        witness=writing,
-        shortcuts={writing.recorder.record: writing.recorder.record_alone},
-    )
-    await closing.enter_async_context(write)
+async def _open_lanes(
+    path: str | None, settings: SqliteSettings, write: Calls, closing: AsyncExitStack, *, apart: bool
+) -> _Lanes:
     if path is None:
-        return _Lanes(write=write, look_up=write, survey=write)
+        return _Lanes(write=write, look_up=write, survey=write, events=write)
     readers = []
     for name in ("store look-ups", "store surveys"):
-        connection = await asyncio.to_thread(_open_reader, path, settings)
-        lane = Lane(
-            connection,
-            name=name,
-            begin="BEGIN",
-            batch_limit=settings.batch_limit,
-            witness=_Onlooker(),
-        )
+        transactor = await asyncio.to_thread(_open_reader, path, settings)
+        lane = Lane(transactor, name=name, batch_limit=settings.batch_limit)
         readers.append(await closing.enter_async_context(lane))
-    return _Lanes(write=write, look_up=readers[0], survey=readers[1])
+    look_up, survey = readers
+    return _Lanes(write=write, look_up=look_up, survey=survey, events=write if apart else look_up)
 
 
-def _open_writer(path: str | None, settings: SqliteSettings) -> Connection:
-    connection = connect(path, settings)
-    try:
-        migrate(connection)
-        connection.execute(SQL["delivery_document"])
-    except BaseException as error:
-        connection.close()
-        if (known := trouble(error)) is not None:
-            raise known from error
-        raise
-    return connection
-
-
-def _open_reader(path: str, settings: SqliteSettings) -> Connection:
+def _open_reader(path: str, settings: SqliteSettings) -> Transactor:
     connection = connect(path, settings, read_only=True)
     connection.execute(SQL["delivery_document"])
-    return connection
+    return Transactor(connection, begin="BEGIN", witness=_Onlooker())
