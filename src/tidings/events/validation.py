@@ -39,15 +39,18 @@ def validate(event: Event, *, size: int | None = None, facts: Facts | None = Non
         and org_id > 0
         and size <= MAX_EVENT_BYTES
         and ((0 < len(event_id) <= MAX_EVENT_ID and event_id.isprintable()) or not event.HasField("event_id"))
-        and (not null or _are_plain_pointers(null[:]))
-        and (not empty or _are_plain_pointers(empty[:]))
+        and (not null or are_plain_pointers(null[:]))
+        and (not empty or are_plain_pointers(empty[:]))
     ):
         return ()
     return tuple(FieldViolation(field=field, description=text) for field, text in _findings(event, size))
 
 
-def _are_plain_pointers(texts: Sequence[str]) -> bool:
-    """Without a tilde, the slash at the beginning is all it takes; asked of all at once, in a line each."""
+def are_plain_pointers(texts: Sequence[str]) -> bool:
+    """Say whether all are JSON Pointers, at a glance; those for which it does not may be such all the same.
+
+    Without a tilde, the slash at the beginning is all it takes; asked of all at once, in a line each.
+    """
     lines = "\n".join(texts)
     return lines[:1] == "/" and "~" not in lines and lines.count("\n") == lines.count("\n/")
 

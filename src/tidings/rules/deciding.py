@@ -76,7 +76,7 @@ def decide(
     if index is None:
         return NOTHING
     glance = index.glance
-    if glance is not None and data is not None and glance.rules_out(org_id, event, data):
+    if glance is not None and data is not None and glance(org_id, event, data):
         return NOTHING
     brand = ruleset.brands.get(org_id)
     if brand is None:

@@ -5,7 +5,7 @@ index would leave out after a proper look: where a field reads as zero, false or
 glance does not tell.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -17,36 +17,13 @@ from tidings.rules.requirements import FieldPath, Threshold
 _COMPARED: Final = frozenset({str, int, bool})
 _ORDERED: Final = frozenset({int, float})
 
+_Compared = tuple[bool, ScalarReader, Collection[Any]]
+"""Whether it stands in the data, what reads it, and the values with which a rule may match."""
+_Ordered = tuple[bool, ScalarReader, bool, float]
+"""The same with a bound: whether numbers above it may match, or below."""
 
-class Glance:
-    """What to compare which fields with, those of the envelope and those of the data."""
-
-    __slots__ = ("_bounds", "_of_orgs", "_values")
-
-    def __init__(
-        self,
-        values: Iterable[tuple[bool, ScalarReader, Collection[Any]]],
-        bounds: Iterable[tuple[bool, ScalarReader, bool, float]],
-        of_orgs: "Mapping[int, Glance | None]",
-    ) -> None:
-        self._values = tuple(values)
-        self._bounds = tuple(bounds)
-        self._of_orgs = of_orgs
-
-    def rules_out(self, org_id: int, event: Event, data: Any) -> bool:
-        """Say whether no rule can match an event, of which every value is modelled, with that data."""
-        for in_data, read, values in self._values:
-            value = read(data if in_data else event)
-            if not value or value in values:
-                return False
-        for in_data, read, above, bound in self._bounds:
-            value = read(data if in_data else event)
-            if not value or (value >= bound if above else value <= bound):
-                return False
-        if org_id not in self._of_orgs:
-            return True
-        own = self._of_orgs[org_id]
-        return own is not None and own.rules_out(org_id, event, data)
+Glance = Callable[[int, Event, Any], bool]
+"""Says whether no rule can match an event of an organisation, of which every value is modelled, with that data."""
 
 
 def glance_for(
@@ -63,16 +40,46 @@ def glance_for(
         bounds: if the numbers are beyond each of these, too.
         of_orgs: what further rules some organisations have; None where a glance does not tell.
     """
-    compared: list[tuple[bool, ScalarReader, Collection[Any]]] = []
+    compared: list[_Compared] = []
     for path, those in values:
         read = scalar_reader(field, path, _COMPARED)
         if read is None:
             return None
         compared.append((path[0] == "data", read, those))
-    ordered: list[tuple[bool, ScalarReader, bool, float]] = []
+    ordered: list[_Ordered] = []
     for each in bounds:
         read = scalar_reader(field, each.path, _ORDERED)
         if read is None:
             return None
         ordered.append((each.path[0] == "data", read, each.above, each.value))
-    return Glance(compared, ordered, of_orgs)
+    if len(compared) == 1 and not ordered and not of_orgs:
+        return _at_one_value(*compared[0])
+    return _at_all(compared, ordered, of_orgs)
+
+
+def _at_one_value(in_data: bool, read: ScalarReader, values: Collection[Any]) -> Glance:  # noqa: FBT001 (as in _Compared)
+    """Look at what is so often all there is to look at, at three quarters of what the loops below take."""
+
+    def rules_out(_org_id: int, event: Event, data: Any) -> bool:
+        value = read(data if in_data else event)
+        return bool(value) and value not in values
+
+    return rules_out
+
+
+def _at_all(compared: Sequence[_Compared], ordered: Sequence[_Ordered], of_orgs: Mapping[int, Glance | None]) -> Glance:
+    def rules_out(org_id: int, event: Event, data: Any) -> bool:
+        for in_data, read, values in compared:
+            value = read(data if in_data else event)
+            if not value or value in values:
+                return False
+        for in_data, read, above, bound in ordered:
+            value = read(data if in_data else event)
+            if not value or (value >= bound if above else value <= bound):
+                return False
+        if org_id not in of_orgs:
+            return True
+        own = of_orgs[org_id]
+        return own is not None and own(org_id, event, data)
+
+    return rules_out
