@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import grpc
 from grpc_status import rpc_status
@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 from tidings.access import ANYBODY, Keyring, Principal
 from tidings.errors import PermissionDenied, TidingsError
 from tidings.rpc.access import ACCESS, Access, check, touched
+from tidings.rpc.by_name import Handler, ServerByName
 from tidings.rpc.status import status_of
 from tidings.store import Store
 from tidings.telemetry import events, get_logger
@@ -23,7 +24,6 @@ from tidings.telemetry.caller import TRACEPARENT, caller_trace
 log = get_logger()
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _BEARER: Final = "Bearer "
 
 _caller: ContextVar[Principal] = ContextVar("caller")
@@ -43,7 +43,7 @@ class GuardedServer:
     """
 
     def __init__(
-        self, server: grpc.aio.Server, *, store: Store, keyring: Keyring | None = None, traced: bool = False
+        self, server: ServerByName, *, store: Store, keyring: Keyring | None = None, traced: bool = False
     ) -> None:
         """Take the keys that callers need, None lets everybody do everything; with traces, their context is kept."""
         self._server = server
@@ -57,7 +57,7 @@ class GuardedServer:
         """Leave out what is registered by name as well."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
-        """Register a service's methods, guarded."""
+        """Take a service's methods, guarded."""
         guarded = {name: self._guard(f"/{service}/{name}", handler) for name, handler in handlers.items()}
         self._server.add_registered_method_handlers(service, guarded)
 

@@ -21,6 +21,7 @@ from tidings.gateway.v1 import (
     rule_service_pb2,
     rule_service_pb2_grpc,
 )
+from tidings.rpc.by_name import ServerByName
 from tidings.rpc.contact_service import ContactService
 from tidings.rpc.delivery_service import DeliveryService
 from tidings.rpc.guard import GuardedServer
@@ -35,6 +36,9 @@ SERVICES = tuple(
     for module in (event_service_pb2, rule_service_pb2, contact_service_pb2, delivery_service_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
+
+_OWN_LINES: Final = frozenset(f"/tidings.gateway.v1.EventService/{name}" for name in ("Publish", "PublishBatch"))
+"""What floods come by. Whoever asks for anything else, and be it for the gateway's health, does not stand behind."""
 
 _MOST_PENDING: Final = 20_000
 """How many calls may wait to be taken up. From 1,000 on gRPC would cancel some of them at random, without a word;
@@ -105,14 +109,16 @@ async def open_grpc_server(  # noqa: PLR0913 (the services, and what stands befo
 ) -> AsyncIterator[GrpcServer]:
     """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
     server = grpc.aio.server(options=_options(settings))
-    guarded = cast("grpc.aio.Server", GuardedServer(server, store=store, keyring=keyring, traced=traced))
+    by_name = ServerByName(server, registered=_OWN_LINES)
+    guarded = cast("grpc.aio.Server", GuardedServer(by_name, store=store, keyring=keyring, traced=traced))
     event_service_pb2_grpc.add_EventServiceServicer_to_server(events, guarded)
     rule_service_pb2_grpc.add_RuleServiceServicer_to_server(rules, guarded)
     contact_service_pb2_grpc.add_ContactServiceServicer_to_server(contacts, guarded)
     delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(deliveries, guarded)
     health_servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
+    unguarded = cast("grpc.aio.Server", by_name)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, unguarded)
+    reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), unguarded)
     try:
         port = _bind(server, settings)
     except RuntimeError as error:
