@@ -103,7 +103,7 @@ class Publish:
             rulebook = self._rulebooks.current
             preparation = Preparation(rulebook, now=self._clock(), metrics=self._metrics, traces=self._traces)
             prepared = preparation.of_many(batch)
-            publications = [each for each in prepared if isinstance(each, Publication)]
+            publications = [each for each in prepared if each.__class__ is Publication]
             with_deliveries = [each for each in publications if each.deliveries]
             if any(planned.digest is not None for each in with_deliveries for planned in each.deliveries):
                 publications = [await by_their_clocks(each, rulebook, self._store) for each in publications]

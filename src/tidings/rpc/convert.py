@@ -81,7 +81,11 @@ def results_to_proto(outcomes: Iterable[Published | TidingsError]) -> events_pb.
     response = events_pb.PublishBatchResponse()
     add = response.results.add
     for outcome in outcomes:
-        _fill(add(), outcome)
+        # What most events come to is filled in here: to ask for it would cost a fifth more.
+        if outcome.__class__ is Published and not (outcome[1] or outcome[2]):
+            add().published.event_id = outcome[0]
+        else:
+            _fill(add(), outcome)
     return response
 
 
