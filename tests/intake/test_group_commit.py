@@ -81,6 +81,27 @@ async def test_company_is_not_waited_for_without_end() -> None:
     await asyncio.gather(*calls)
 
 
+async def test_who_had_company_waits_for_as_much_but_not_for_long() -> None:
+    work = _Work()
+    work.go_on.set()
+    group = GroupCommit(work)
+    loop = asyncio.get_running_loop()
+    await asyncio.gather(group.run(1), group.run(2))
+    first = asyncio.create_task(group.run(3))
+    await _turns()
+    assert work.batches == [[1, 2]]
+    assert await asyncio.gather(first, group.run(4)) == [6, 8]
+    assert work.batches == [[1, 2], [3, 4]]
+
+    began = loop.time()
+    assert await group.run(5) == 10
+    assert loop.time() - began >= COMPANY  # nobody came
+    alone = asyncio.create_task(group.run(6))
+    await _turns()
+    assert work.batches[2:] == [[5], [6]]  # and nobody is expected
+    await alone
+
+
 async def test_nobody_waits_for_a_commit_that_is_slow_or_full() -> None:
     work = _Work()
     group = GroupCommit(work)

@@ -1,8 +1,9 @@
 """Group commit: one for all calls that wait at the same time.
 
 Each call by itself would pay for a commit's way through the gateway: measured, that is more than validating and
-deciding its event. So calls that come while a commit is under way are taken together when it is through, and while
-every turn of the event loop brings more of them they wait for each other, up to two milliseconds.
+deciding its event. So calls that come while a commit is under way are taken together when it is through. They wait for
+each other, up to two milliseconds: until there are as many as went together last time, and from then on while every
+turn of the event loop brings more.
 """
 
 import asyncio
@@ -54,6 +55,10 @@ class GroupCommit(Generic[T, R]):
         """and for each of those the answer that is waited for."""
         self._under_way: set[_Group[T, R]] = set()
         self._is_starting = False
+        self._company = 1
+        """How many went together last time."""
+        self._lonely: asyncio.TimerHandle | None = None
+        """Ends the waiting for as many."""
         self._patience: asyncio.TimerHandle | None = None
         """Ends the waiting for a commit that takes long."""
 
@@ -69,6 +74,10 @@ class GroupCommit(Generic[T, R]):
         if not self._is_starting and self._is_time(loop):
             self._is_starting = True
             self._gather(loop)
+        elif self._lonely is not None and len(self._things) >= self._company:
+            until = self._lonely.when()
+            self._stop_waiting()
+            loop.call_soon(self._look, loop, 0, until)
         elif self._patience is None:
             self._patience = loop.call_later(PATIENCE, self._start)
         try:
@@ -87,8 +96,12 @@ class GroupCommit(Generic[T, R]):
         return not any(group.began > patient for group in self._under_way)
 
     def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start a commit as soon as a turn of the loop brings nothing more, or it is time."""
-        loop.call_soon(self._look, loop, 0, loop.time() + COMPANY)
+        """Start a commit as soon as all are there and a turn of the loop brings nothing more, or it is time."""
+        until = loop.time() + COMPANY
+        if len(self._things) < self._company:
+            self._lonely = loop.call_at(until, self._start)
+        else:
+            loop.call_soon(self._look, loop, 0, until)
 
     def _look(self, loop: asyncio.AbstractEventLoop, before: int, until: float) -> None:
         if not self._is_starting:
@@ -100,10 +113,12 @@ class GroupCommit(Generic[T, R]):
 
     def _start(self) -> None:
         self._is_starting = False
+        self._stop_waiting()
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
         things, self._things = self._things, []
+        self._company = len(things)
         answers, self._answers = self._answers, []
         if any(each.done() for each in answers):  # given up
             left = [number for number, each in enumerate(answers) if not each.done()]
@@ -113,6 +128,11 @@ class GroupCommit(Generic[T, R]):
         group = _Group(things, answers, asyncio.get_running_loop().time())
         self._under_way.add(group)
         group.task = asyncio.ensure_future(self._commit(group))
+
+    def _stop_waiting(self) -> None:
+        if self._lonely is not None:
+            self._lonely.cancel()
+            self._lonely = None
 
     async def _commit(self, group: _Group[T, R]) -> None:
         try:
