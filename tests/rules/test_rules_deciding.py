@@ -11,6 +11,7 @@ from rules_kit import BRANDS, ORG, OTHER_ORG, assembled, points_expiring, rule, 
 from tidings.events.v1.event_pb2 import Event, GenericEvent
 from tidings.model import Channel, PlannedDelivery, Recipient, delivery_id
 from tidings.rules import Decision, Match, RuleFailure, decide
+from tidings.rules.planning import deliveries
 
 NOW = 1_768_000_000_000
 END_OF_JANUARY_IN_KOLKATA = 1_769_884_199_999
@@ -274,3 +275,39 @@ def test_webhooks_stand_in_line_by_customer_where_their_endpoint_keeps_order() -
     assert {
         each.lane for each in decide(rules, points_expiring(customer=None), now=NOW, event_id="e-1").deliveries
     } == {None}
+
+
+@pytest.mark.parametrize("timing", ["", "delay: 2h\n", "cancel_on: [pointsRedeemed]\n"])
+@pytest.mark.parametrize("customer", [4711, None])
+def test_a_route_that_is_kept_plans_what_is_worked_out_for_each_event(timing: str, customer: int | None) -> None:
+    brands = BRANDS.replace('hooks", secrets: [env:EXAMPLE_CRM_SECRET]', 'hooks", secrets: [env:A], ordering: customer')
+    webhooks = "[{webhook: {to: all}}, {webhook: {to: crm}}]"
+    rules = ruleset(rule(f"event: pointsExpiryReminder\n{timing}notify: {webhooks}"), brands)
+    one = rules.rule("one")
+    assert one is not None
+    event = points_expiring(customer=customer)
+    first, again = (decide(rules, event, now=NOW, event_id=f"e-{number}").deliveries for number in (1, 2))
+    for event_id, found in (("e-1", first), ("e-2", again)):
+        worked_out = deliveries(
+            one,
+            rules.brands[ORG],
+            lambda _: None,
+            event_id=event_id,
+            customer=None if customer is None else str(customer),
+            due_at=NOW + one.timing.delay,
+            expires_at=None,
+            failed=pytest.fail,
+        )
+        assert found == tuple(worked_out)
+    assert [each.recipient.name for each in again] == ["crm", "lake", "crm"]
+    assert rules.routes[one.id, ORG] is not None
+
+
+def test_a_route_is_kept_for_each_organisation_by_itself() -> None:
+    rules = ruleset(rule("event: pointsExpiryReminder\nnotify: [{webhook: {to: all}}]"))
+    found = {}
+    for org in (ORG, OTHER_ORG, ORG):
+        event = points_expiring()
+        event.org_id = org
+        found[org] = [each.recipient.name for each in decide(rules, event, now=NOW, event_id="e-1").deliveries]
+    assert found == {org: [each.name for each in rules.brands[org].endpoints] for org in (ORG, OTHER_ORG)}

@@ -120,15 +120,32 @@ class Recipient(NamedTuple):
         return cls(known, name)
 
 
+class DeliveryIds(NamedTuple):
+    """Ids of the deliveries of one action to one recipient, which differ in their event alone."""
+
+    before: str
+    """What is hashed before the event's id."""
+    behind: str
+
+    @classmethod
+    def to(cls, recipient: Recipient, *, org_id: int, rule_id: str, action: int) -> "DeliveryIds":
+        """Return those of an organisation's rule, whose action is given by its position."""
+        org, to = str(org_id), f"{recipient.kind.value}:{recipient.name}"
+        return cls(f"{len(org)}:{org},", f",{len(rule_id)}:{rule_id},{action},{len(to)}:{to},")
+
+    def of(self, event_id: str) -> str:
+        """Derive the identifier that makes a repeated decision on an event the same delivery."""
+        identity = f"{self.before}{len(event_id)}:{event_id}{self.behind}"
+        return "dlv_" + hashlib.sha256(identity.encode()).hexdigest()[:_ID_DIGITS]
+
+
 def delivery_id(*, org_id: int, event_id: str, rule_id: str, action: int, recipient: Recipient) -> str:
     """Derive the identifier that makes a repeated decision the same delivery.
 
     It holds no dot (Standard Webhooks signs ``id.timestamp.body``) and is safe in a URL, a header and
     the local part of a Message-ID.
     """
-    org, to = str(org_id), f"{recipient.kind.value}:{recipient.name}"
-    identity = f"{len(org)}:{org},{len(event_id)}:{event_id},{len(rule_id)}:{rule_id},{action},{len(to)}:{to},"
-    return "dlv_" + hashlib.sha256(identity.encode()).hexdigest()[:_ID_DIGITS]
+    return DeliveryIds.to(recipient, org_id=org_id, rule_id=rule_id, action=action).of(event_id)
 
 
 class PlannedDelivery(NamedTuple):

@@ -6,15 +6,17 @@ noted and stops no other.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from tidings.events import Facts, customer_id, customer_of, facts_of
 from tidings.events.v1.event_pb2 import Event
 from tidings.expressions import EvaluationError, Expression
 from tidings.model import Brand, PlannedDelivery
-from tidings.rules.planning import deliveries, due, expiry
+from tidings.rules.planning import deliveries, due, expiry, routes
 from tidings.rules.ruleset import Rule, RuleSet
 from tidings.rules.subject import Subject
+
+_new: Final = tuple.__new__
 
 
 class Match(NamedTuple):
@@ -43,7 +45,9 @@ class Decision(NamedTuple):
     @property
     def deliveries(self) -> tuple[PlannedDelivery, ...]:
         """Everything to send."""
-        return tuple(delivery for match in self.matches for delivery in match.deliveries)
+        if len(self.matches) == 1:  # mostly
+            return self.matches[0].deliveries
+        return tuple([delivery for match in self.matches for delivery in match.deliveries])
 
 
 NOTHING = Decision()
@@ -85,10 +89,10 @@ def decide(
     candidates = index.candidates(org_id, subject)
     if not candidates:
         return NOTHING
-    decider = _Decider(event, facts, brand, subject, now=now, event_id=event_id, everyone=everyone)
+    decider = _Decider(ruleset, event, facts, brand, subject, now=now, event_id=event_id, everyone=everyone)
     for _, rule in candidates:
         decider.consider(rule)
-    return Decision(matches=tuple(decider.matches), failures=tuple(decider.failures))
+    return _new(Decision, (tuple(decider.matches), tuple(decider.failures)))
 
 
 def is_in_rollout(rule: Rule, event: Event, event_id: str) -> bool:
@@ -100,11 +104,23 @@ def is_in_rollout(rule: Rule, event: Event, event_id: str) -> bool:
 class _Decider:
     """One decision under way."""
 
-    __slots__ = ("_brand", "_event", "_event_id", "_everyone", "_facts", "_now", "_subject", "failures", "matches")
+    __slots__ = (
+        "_brand", "_event", "_event_id", "_everyone", "_facts", "_now", "_ruleset", "_subject", "failures", "matches",
+    )  # fmt: skip
 
-    def __init__(
-        self, event: Event, facts: Facts, brand: Brand, subject: Subject, *, now: int, event_id: str, everyone: bool
+    def __init__(  # noqa: PLR0913 (all that one decision is made of)
+        self,
+        ruleset: RuleSet,
+        event: Event,
+        facts: Facts,
+        brand: Brand,
+        subject: Subject,
+        *,
+        now: int,
+        event_id: str,
+        everyone: bool,
     ) -> None:
+        self._ruleset = ruleset
         self._event = event
         self._facts = facts
         self._brand = brand
@@ -132,17 +148,27 @@ class _Decider:
         throttle = rule.timing.throttle
         if throttle is not None and isinstance(throttle.by, Expression):
             self._subject.search(throttle.by)  # what cannot be counted fails here, not when it is to be sent
-        planned = deliveries(
-            rule,
-            self._brand,
-            self._subject.search,
-            event_id=self._event_id,
-            customer=customer_of(self._event, self._facts),
-            due_at=due(rule, self._subject.search, self._brand.time_zone, now=self._now),
-            expires_at=expiry(rule, self._subject.search, self._brand.time_zone),
-            failed=partial(self._fail, rule),
-        )
-        self.matches.append(Match(rule_id=rule.id, mode="live", deliveries=tuple(planned)))
+        search, zone = self._subject.search, self._brand.time_zone
+        customer = self._facts.customer or customer_of(self._event, self._facts)
+        due_at = due(rule, search, zone, now=self._now)
+        expires_at = expiry(rule, search, zone)
+        found = routes(self._ruleset, rule, self._brand)
+        if found is not None:
+            planned = tuple([each.plan(self._event_id, customer, due_at, expires_at) for each in found])
+        else:
+            planned = tuple(
+                deliveries(
+                    rule,
+                    self._brand,
+                    search,
+                    event_id=self._event_id,
+                    customer=customer,
+                    due_at=due_at,
+                    expires_at=expires_at,
+                    failed=partial(self._fail, rule),
+                )
+            )
+        self.matches.append(_new(Match, (rule.id, "live", planned)))
 
     def _fail(self, rule: Rule, error: str) -> None:
         self.failures.append(RuleFailure(rule_id=rule.id, error=error))

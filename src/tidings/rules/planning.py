@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from datetime import time, tzinfo
-from typing import Any
+from typing import Any, Final
 
 from tidings.expressions import EvaluationError, Expression
 from tidings.expressions.errors import Fault
 from tidings.expressions.moments import DATE, moment
-from tidings.model import Brand, Channel, PlannedDelivery, Recipient, RecipientKind, delivery_id
+from tidings.model import Brand, Channel, DeliveryIds, PlannedDelivery, Recipient, RecipientKind, delivery_id
 from tidings.rules.forms import is_address
 from tidings.rules.gathering import gathered
 from tidings.rules.hours import next_time
-from tidings.rules.ruleset import Action, EmailAction, Rule, WebhookAction
+from tidings.rules.routes import Route
+from tidings.rules.ruleset import Action, EmailAction, Rule, RuleSet, WebhookAction
+
+_MOST_ROUTES: Final = 10_000
+"""Of how many rules and organisations routes are kept."""
 
 Evaluate = Callable[[Expression], Any]
 """Evaluates an expression on the event of the decision."""
@@ -43,6 +47,33 @@ def due(rule: Rule, evaluate: Evaluate, zone: tzinfo, *, now: int) -> int:
         return earliest if value is None else max(earliest, moment("send_at", value, zone))
     except Fault as fault:
         raise fault.error(fault.message, hint=fault.hint) from None
+
+
+def routes(ruleset: RuleSet, rule: Rule, brand: Brand) -> tuple[Route, ...] | None:
+    """Return where a rule goes for a brand, whatever the event; None where that is to be asked of ``deliveries``."""
+    kept, key = ruleset.routes, (rule.id, brand.org_id)
+    try:
+        return kept[key]
+    except KeyError:
+        if len(kept) >= _MOST_ROUTES:
+            kept.clear()
+        found = kept[key] = _routes(rule, brand)
+        return found
+
+
+def _routes(rule: Rule, brand: Brand) -> tuple[Route, ...] | None:
+    timing = rule.timing
+    if timing.digest is not None or isinstance(timing.send_at, time):
+        return None
+    found: list[Route] = []
+    for position, action in enumerate(rule.actions):
+        if not isinstance(action, WebhookAction) or not (endpoints := _endpoints(action, brand)):
+            return None
+        for recipient in dict.fromkeys(endpoints):
+            ids = DeliveryIds.to(recipient, org_id=brand.org_id, rule_id=rule.id, action=position)
+            lane = None if timing.is_later else _lanes(brand, recipient)
+            found.append(Route(rule.id, position, recipient, ids, lane, bool(timing.cancel_on)))
+    return tuple(found)
 
 
 def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)
@@ -105,12 +136,14 @@ def _due_for(rule: Rule, recipient: Recipient, action: Action, brand: Brand, due
 
 def _lane(brand: Brand, recipient: Recipient, customer: str | None) -> str | None:
     """Name the order a webhook stands in: that of its customer at its endpoint, where the endpoint wants one."""
-    if recipient.kind is not RecipientKind.ENDPOINT or not customer:
-        return None
-    endpoint = brand.endpoint(recipient.name)
-    if endpoint is None or endpoint.ordering != "customer":
-        return None
-    return f"endpoint:{endpoint.name}/customer:{customer}"
+    lanes = _lanes(brand, recipient) if customer else None
+    return None if lanes is None else f"{lanes}{customer}"
+
+
+def _lanes(brand: Brand, recipient: Recipient) -> str | None:
+    """Return what the names of a recipient's lanes begin with, a customer's id follows; None: it has none."""
+    endpoint = brand.endpoint(recipient.name) if recipient.kind is RecipientKind.ENDPOINT else None
+    return None if endpoint is None or endpoint.ordering != "customer" else f"endpoint:{endpoint.name}/customer:"
 
 
 def _shortfall(action: EmailAction | WebhookAction, recipients: list[Recipient | None]) -> str:
@@ -129,11 +162,15 @@ def _recipients(
 ) -> list[Recipient | None]:
     """Return the recipients of an action; None stands for something that is no address."""
     if isinstance(action, WebhookAction):
-        wanted = [each.name for each in brand.endpoints if action.to in ("all", each.name)]
-        return [Recipient(kind=RecipientKind.ENDPOINT, name=name) for name in wanted]
+        return [*_endpoints(action, brand)]
     if action.to == "customer":
         return [Recipient(kind=RecipientKind.CUSTOMER, name=customer or "")]
     return [_by_address(each) for each in _addresses(action.to, brand, evaluate)]
+
+
+def _endpoints(action: WebhookAction, brand: Brand) -> list[Recipient]:
+    wanted = [each.name for each in brand.endpoints if action.to in ("all", each.name)]
+    return [Recipient(kind=RecipientKind.ENDPOINT, name=name) for name in wanted]
 
 
 def _addresses(to: str | Expression, brand: Brand, evaluate: Evaluate) -> list[Any]:

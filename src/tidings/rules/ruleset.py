@@ -10,6 +10,7 @@ from tidings.expressions import Expression
 from tidings.model import SERVICE, Brand
 from tidings.rules.index import EventIndex
 from tidings.rules.pace import Pace, unhurried
+from tidings.rules.routes import Route
 from tidings.rules.subject import BoundExpressions
 from tidings.rules.timing import Timing
 
@@ -105,6 +106,11 @@ class RuleSet:
         """Return the expressions bound to events of a name so far; it must be a name that a rule has."""
         found = self._bound.get(event_name)
         return self._bound.setdefault(event_name, BoundExpressions(event_name)) if found is None else found
+
+    @cached_property
+    def routes(self) -> dict[tuple[str, int], tuple[Route, ...] | None]:
+        """Where rules go, by rule and organisation, as far as planning has met them; None: each event has a say."""
+        return {}
 
     @cached_property
     def cancelled_by(self) -> Mapping[str, Cancelled]:
