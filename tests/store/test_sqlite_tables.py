@@ -101,6 +101,7 @@ EXPECTED_PLANS = {
     "held_deliveries": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
     "renew_deliveries": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
     "settle_deliveries": "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)",
+    "settle_accepted": "SEARCH held USING INTEGER PRIMARY KEY (rowid=?)",
     "park_followers": "SEARCH later USING INDEX delivery_lane (org_id=? AND lane=?)",
     "release_heads": "SEARCH delivery USING COVERING INDEX delivery_parked (org_id=? AND lane=?)",
     "next_due": "SEARCH delivery USING COVERING INDEX delivery_queue (org_id=? AND wake_at>?)",

@@ -28,6 +28,7 @@ __all__ = [
     "SQL",
     "Connection",
     "SqliteSettings",
+    "change_together",
     "connect",
     "empty_log",
     "insert_rows",
@@ -202,6 +203,13 @@ def insert_together(connection: Connection, statement: str, rows: Sequence[Row],
     ``given`` are the values of what the statement asks besides, in the order of their names.
     """
     return connection.execute(*_for_all(statement, rows, given)).rowcount
+
+
+def change_together(connection: Connection, statement: str, rows: Sequence[Row], *given: Value) -> int:
+    """Run a named UPDATE that opens WITH the rows, up to MOST_ROWS, likewise; return how many rows it changed."""
+    before = connection.total_changes  # for a statement that opens so, a cursor's count is unknown
+    connection.execute(*_for_all(statement, rows, given))
+    return connection.total_changes - before
 
 
 def read_together(connection: Connection, statement: str, rows: Sequence[Row]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -10,7 +10,7 @@ from tidings.model import Attempt, Cause, Delivery, State
 from tidings.store.causes import ENDING, SETTLING, check_weights, settled_change
 from tidings.store.moved import MovesSeen
 from tidings.store.sqlite.digests import reopen_digests, take_digests
-from tidings.store.sqlite.driver import SQL, Connection, Value, insert_rows, rows_of
+from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, Value, change_together, insert_rows, rows_of
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.ordering import keep_order
 from tidings.store.sqlite.queues import Queues
@@ -25,6 +25,10 @@ from tidings.store.values import (
 _MOST_PLACES: Final = 65_536
 _MAY_GATHER: Final = frozenset({State.HELD.value, State.SENDING.value})
 """What a digest is in before a lease that closes it."""
+_VALUES: Final = {each: each.value for each in Cause}
+_STATES: Final = {cause: to.value for cause, to in SETTLING.items()}
+"""By cause, the state as it is stored: an enumeration's ``value`` is slow to ask for."""
+_new: Final = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +53,7 @@ class RenewRequest:
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(NamedTuple):
     """A delivery in somebody's hands."""
 
     seq: int
@@ -58,28 +61,34 @@ class _Held:
     fence: int
     attempts: int
     in_lane: bool
-    called_off: str | None
+    called_off: str | None = None
 
 
 class _Places:
-    """Remembers where the deliveries are that were handed out.
+    """Remembers the deliveries that were handed out as they were then.
 
     The way to one by its id leads through an index that is in no order: with a long backlog nearly every step would
-    read a page from the file. What is remembered is only a hint, for an id and its seq are looked up together.
+    read a page from the file. What is remembered is only a hint: an id and its seq are looked up together, and while
+    the fence is the same and it is still in hands, only being called off or erased can have changed what is known.
     """
 
     def __init__(self) -> None:
-        self._seqs: dict[str, int] = {}
+        self._held: dict[str, _Held] = {}
 
-    def learn(self, places: Iterable[tuple[str, int]]) -> None:
-        """Remember ids with their seqs."""
-        if len(self._seqs) > _MOST_PLACES:  # what others settled, or nobody, is never asked for
-            self._seqs.clear()
-        self._seqs.update(places)
+    def learn(self, places: Iterable[tuple[str, _Held]]) -> None:
+        """Remember ids with what they stand for."""
+        if len(self._held) > _MOST_PLACES:  # what others settled, or nobody, is never asked for
+            self._held.clear()
+        self._held.update(places)
+
+    def plain(self, name: str, fence: int) -> _Held | None:
+        """Return what was handed out with this fence and stands in no lane; whether it still is must be asked."""
+        held = self._held.get(name)
+        return None if held is None or held.fence != fence or held.in_lane else held
 
     def of(self, connection: Connection, names: Sequence[str]) -> list[tuple[str, int]]:
         """Return the ids that there are with their seqs."""
-        known = {name: self._seqs[name] for name in names if name in self._seqs}
+        known = {name: self._held[name].seq for name in names if name in self._held}
         unknown = [name for name in names if name not in known]
         found = rows_of(connection, "seqs_of_deliveries", {"ids": _json(unknown)}) if unknown else []
         return [*known.items(), *((name, seq) for name, seq in found)]
@@ -87,7 +96,7 @@ class _Places:
     def forget(self, names: Iterable[str]) -> None:
         """Forget what has left our hands."""
         for name in names:
-            self._seqs.pop(name, None)
+            self._held.pop(name, None)
 
 
 class Leases:
@@ -115,18 +124,52 @@ class Leases:
 
     def settle(self, connection: Connection, requests: Sequence[Sequence[Settlement]]) -> list[list[bool]]:
         """Settle for several callers; of two settlements of one lease the first counts."""
-        held = self._held(connection, [each.delivery_id for request in requests for each in request])
-        settled: list[tuple[Settlement, _Held]] = []
+        settlements = requests[0] if len(requests) == 1 else [each for request in requests for each in request]
+        settled = self._settle_accepted(connection, settlements)
+        done = {each.delivery_id for each, _ in settled}
+        others = [each.delivery_id for each in settlements if each.delivery_id not in done]
+        held = self._held(connection, others) if others else {}
+        moves = []
         answers = []
         for request in requests:
             answer = []
-            for settlement in request:
-                answer.append(_holds(held, settlement.delivery_id, settlement.fence))
-                if answer[-1]:
-                    settled.append((settlement, held.pop(settlement.delivery_id)))
+            for each in request:
+                name, kept = each.delivery_id, each.delivery_id in done
+                if not kept and _holds(held, name, each.fence):
+                    kept = True
+                    settled.append((each, held.pop(name)))
+                    moves.append(_move_row(*settled[-1]))
+                answer.append(kept)
             answers.append(answer)
-        self._write(connection, settled)
+        if moves:
+            connection.execute(SQL["settle_deliveries"], {"moves": _json(moves)})
+        if settled:
+            self._follow_up(connection, settled)
         return answers
+
+    def _settle_accepted(
+        self, connection: Connection, settlements: Sequence[Settlement]
+    ) -> list[tuple[Settlement, _Held]]:
+        """Settle what was accepted, and is ours by what memory knows; return what one statement found so."""
+        if len({each.delivery_id for each in settlements}) != len(settlements):
+            return []  # which of two counts is for whoever looks at them one after the other
+        known = [
+            (each, held)
+            for each in settlements
+            if each.cause is Cause.ACCEPTED
+            and not each.reason
+            and (held := self._places.plain(each.delivery_id, each.fence)) is not None
+        ]
+        settled: list[tuple[Settlement, _Held]] = []
+        for start in range(0, len(known), MOST_ROWS):
+            together = known[start : start + MOST_ROWS]
+            rows = [
+                (held.seq, held.attempts + (each.attempt is not None), each.settled_at, each.delivery_id, each.fence)
+                for each, held in together
+            ]
+            if change_together(connection, "settle_accepted", rows, len(rows)):  # all of them or none
+                settled += together
+        return settled
 
     def _lease(self, connection: Connection, request: LeaseRequest) -> list[Leased]:
         seqs = self._queues.take(connection, now=request.now, room=request.limit, weights=request.weights)
@@ -135,18 +178,18 @@ class Leases:
         wanted = {"seqs": _json(seqs)}
         rows = rows_of(connection, "deliveries_to_hand_out", wanted)
         connection.execute(SQL["take_deliveries"], {**wanted, "wake_at": _lapse(request.until)})
-        leased = [
-            Leased(
-                delivery=delivery_of(document, state=State.SENDING),
-                fence=fence + 1,
-                event=bytes.fromhex(content),
-                trace=trace,
-            )
-            for fence, content, trace, document in rows
-        ]
-        if any(row[-1][10] in _MAY_GATHER for row in rows):  # the state, as it was
+        leased: list[Leased] = []
+        places: list[tuple[str, _Held]] = []
+        may_gather = False
+        for seq, (before, attempts, in_lane, content, trace, document) in zip(seqs, rows, strict=True):
+            fence = before + 1
+            may_gather = may_gather or document[10] in _MAY_GATHER  # the state, as it was
+            delivery = delivery_of(document, state=State.SENDING)
+            leased.append(_new(Leased, (delivery, fence, bytes.fromhex(content), trace)))
+            places.append((delivery.id, _new(_Held, (seq, delivery.org_id, fence, attempts, bool(in_lane), None))))
+        if may_gather:
             take_digests(connection, seqs)
-        self._places.learn((each.delivery.id, seq) for each, seq in zip(leased, seqs, strict=True))
+        self._places.learn(places)
         if self._moves.followed:
             self._moves.saw([_taken(each.delivery, request.now) for each in leased])
         return leased
@@ -160,17 +203,14 @@ class Leases:
             for name, seq, org_id, fence, attempts, in_lane, called_off in rows
         }
 
-    def _write(self, connection: Connection, settled: Sequence[tuple[Settlement, _Held]]) -> None:
-        if not settled:
-            return
-        moves = [_move_row(settlement, held) for settlement, held in settled]
+    def _follow_up(self, connection: Connection, settled: Sequence[tuple[Settlement, _Held]]) -> None:
+        """Do what settling deliveries brings with it."""
         attempts = [
-            _attempt_row(held.seq, held.attempts + 1, settlement.attempt)
-            for settlement, held in settled
-            if settlement.attempt is not None
+            _attempt_row(held.seq, held.attempts + 1, each.attempt)
+            for each, held in settled
+            if each.attempt is not None
         ]
-        connection.execute(SQL["settle_deliveries"], {"moves": _json(moves)})
-        self._places.forget(settlement.delivery_id for settlement, _ in settled)
+        self._places.forget([settlement.delivery_id for settlement, _ in settled])
         insert_rows(connection, "insert_attempts", attempts)
         untried = [held.seq for each, held in settled if each.cause is Cause.HELD and each.attempt is None]
         reopen_digests(connection, untried)
@@ -210,14 +250,15 @@ def _holds(held: dict[str, _Held], name: str, fence: int) -> bool:
 
 def _move_row(settlement: Settlement, held: _Held) -> tuple[Value, ...]:
     """Return what a settlement changes, in the order of the statement's values."""
-    ended = settlement.cause in ENDING
+    _, _, cause, settled_at, reason, due_at, attempt = settlement
+    ended = cause in ENDING
     return (
         held.seq,
-        SETTLING[settlement.cause].value,
-        settlement.reason.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # a NUL would end SQLite's JSON text
-        None if ended else settlement.due_at,
-        held.attempts + (settlement.attempt is not None),
-        settlement.settled_at if ended else None,
+        _STATES[cause],
+        reason.replace("\0", "\N{REPLACEMENT CHARACTER}"),  # a NUL would end SQLite's JSON text
+        None if ended else due_at,
+        held.attempts + (attempt is not None),
+        settled_at if ended else None,
     )
 
 
@@ -228,15 +269,8 @@ def _taken(delivery: Delivery, now: int) -> DeliveryChange:
 
 
 def _attempt_row(seq: int, number: int, attempt: Attempt) -> tuple[Value, ...]:
-    return (
-        seq,
-        number,
-        attempt.started_at,
-        attempt.duration_ms,
-        attempt.outcome.value,
-        attempt.status_code,
-        attempt.detail,
-    )
+    _, started_at, duration_ms, outcome, status_code, detail = attempt
+    return (seq, number, started_at, duration_ms, _VALUES[outcome], status_code, detail)
 
 
 def _json(values: Sequence[object]) -> str:

@@ -54,7 +54,7 @@ FROM json_each(:org_ids) AS wanted;
 -- deliveries_to_hand_out
 -- Deliveries with their events and those events' traces, in the order given.
 SELECT group_concat(
-    '[' || fence || ',"' || coalesce((
+    '[' || fence || ',' || attempts || ',' || in_lane || ',"' || coalesce((
         SELECT hex(content) || '","' || coalesce(trace, '') FROM event WHERE event.seq = event_seq
     ), '","') || '",' || document || ']'
 )
@@ -94,6 +94,19 @@ UPDATE delivery SET
     settled_at = moved.value ->> 5
 FROM json_each(:moves) AS moved
 WHERE delivery.seq = moved.value ->> 0;
+
+-- settle_accepted
+-- Note that deliveries were accepted which are in hands as given and not called off: all of them or none.
+WITH moved (seq, attempts, settled_at, id, fence) AS MATERIALIZED (
+    VALUES (:seq, :attempts, :settled_at, :id, :fence)
+)
+UPDATE delivery SET
+    state = 'delivered', reason = '', wake_at = NULL, attempts = moved.attempts, settled_at = moved.settled_at
+FROM moved
+WHERE delivery.seq = moved.seq AND :number = (
+    SELECT count(*) FROM moved AS wanted CROSS JOIN delivery AS held ON held.seq = wanted.seq
+    WHERE held.id = wanted.id AND held.fence = wanted.fence AND held.state = 'sending' AND held.called_off IS NULL
+);
 
 -- insert_attempts
 -- Store attempts.

@@ -21,9 +21,9 @@ VALUES (:org_id, :key, :sent_at, :unit, :delivery_id)
 ON CONFLICT DO NOTHING;
 
 -- keep_reservations
--- Count deliveries from when they were sent.
+-- Count deliveries from when they were sent; where nothing is counted at all, none of them is looked for.
 UPDATE reservation SET sent_at = sent.value ->> 1
-FROM json_each(:sent) AS sent
+FROM json_each(iif((SELECT min(sent_at) FROM reservation) IS NULL, '[]', :sent)) AS sent
 WHERE delivery_id = sent.value ->> 0;
 
 -- drop_reservations
