@@ -19,7 +19,7 @@ from store_kit import (
     waiting,
 )
 from tidings.model import ENDED, MOVES, Cause, State
-from tidings.store import Backlog, Leased, Store
+from tidings.store import Backlog, CallOff, Leased, Publication, Store
 
 SETTLING = [(cause, to) for (state, cause), to in MOVES.items() if state is State.SENDING and cause is not Cause.LEASED]
 
@@ -186,6 +186,43 @@ async def test_of_two_settlements_of_one_lease_the_first_counts(store: Store) ->
     found = await store.get_delivery(leased.delivery.id)
     assert found is not None
     assert (found[0].state, found[0].attempts, len(found[1])) == (State.DELIVERED, 1, 1)
+
+
+@pytest.mark.parametrize("kind", LASTING)
+async def test_what_changed_hands_in_a_batch_harms_none_of_the_others(kind: str, tmp_path: Path) -> None:
+    """One lease lapsed and another process took it, one delivery was called off meanwhile, one is deferred."""
+    async with STORES[kind](tmp_path) as one, STORES[kind](tmp_path) as other:
+        made = make_publications(6)
+        revocable = made[5].deliveries[0]._replace(revocable=True)
+        await one.record([*made[:5], made[5]._replace(deliveries=(revocable,))])
+        lapsing = await lease_one(one, now=T0 + 10, until=T0 + 100)
+        ours = await one.lease(now=T0 + 20, until=T0 + 60_000, limit=9)
+        taken = await lease_one(other, now=T0 + 200, until=T0 + 60_000)
+        off = CallOff(rule_id=revocable.rule_id, customer_id=str(revocable.customer_id), reason="off")
+        await other.record([Publication(event=make_event("r-1", received_at=T0 + 50), deliveries=(), call_offs=(off,))])
+        last = settlement(ours[3], Cause.DEFERRED, due_at=T0 + 5_000)
+        batch = [settlement(each, Cause.ACCEPTED) for each in (ours[0], lapsing, *ours[1:3], ours[4])]
+
+        assert taken.delivery.id == lapsing.delivery.id
+        assert await one.settle([*batch, last]) == [True, False, True, True, True, True]
+
+        found = {each.delivery.id: await one.get_delivery(each.delivery.id) for each in (lapsing, *ours)}
+        states = {name: (each[0].state, len(each[1])) for name, each in found.items() if each is not None}
+        assert states == {
+            lapsing.delivery.id: (State.SENDING, 0),
+            ours[3].delivery.id: (State.WAITING, 1),
+            **{each.delivery.id: (State.DELIVERED, 1) for each in (*ours[:3], ours[4])},
+        }
+        assert await other.settle([settlement(taken, Cause.ACCEPTED)]) == [True]
+
+
+async def test_more_are_settled_together_than_one_statement_takes(store: Store) -> None:
+    await store.record(make_publications(1_100))
+    leased = await store.lease(now=T0 + 10_000, until=T0 + 60_000, limit=1_100)
+
+    assert await store.settle([settlement(each, Cause.ACCEPTED) for each in leased]) == [True] * 1_100
+    assert await store.settle([settlement(each, Cause.ACCEPTED) for each in leased]) == [False] * 1_100
+    assert await store.next_due() is None
 
 
 async def test_a_settlement_of_an_unknown_delivery_is_void(store: Store) -> None:
