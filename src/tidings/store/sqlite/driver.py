@@ -9,13 +9,13 @@ import functools
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 import orjson
@@ -46,6 +46,12 @@ SQL: Final[Mapping[str, str]] = load_statements("tidings.store.sqlite", "sql")
 
 Value = int | str | bytes | None
 Row = tuple[Value, ...]
+
+# What is no plain number or text is asked in three ways how it wants to be stored, each of which fails, unless somebody
+# says it for its class, which takes a third to two thirds of the time.
+sqlite3.register_adapter(type(None), cast("Callable[[None], None]", {}.get))  # a call into Python would cost more
+sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(bool, int)
 
 _ROW = re.compile(r"\bVALUES \((?P<names>[^)]*)\)")
 MOST_ROWS: Final = 512
@@ -225,7 +231,8 @@ def _for_all(statement: str, rows: Sequence[Row], given: Sequence[Value] = ()) -
     """Return a named statement with room for the rows, and its values."""
     count = len(rows)
     room = _room_for(count)
-    values = chain(chain.from_iterable(rows), repeat(None, (room - count) * len(rows[0])), given)
+    left_out = (None, *repeat(0, len(rows[0]) - 1))  # zeros are bound in a tenth of the time that nulls take
+    values = chain(chain.from_iterable(rows), chain.from_iterable(repeat(left_out, room - count)), given)
     return _repeated(statement, room), tuple(values)
 
 
@@ -238,7 +245,7 @@ def _room_for(count: int) -> int:
 
 @functools.lru_cache(maxsize=256)
 def _repeated(statement: str, room: int) -> str:
-    """Return the statement with room for so many rows; those that are not needed are null and left out."""
+    """Return the statement with room for so many rows; those that are not needed begin with null and are left out."""
     sql = SQL[statement]
     match = _ROW.search(sql)
     if match is None:
