@@ -1,5 +1,6 @@
 """``tidings serve``."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from tidings.telemetry import configure_logging
 
 _DEFAULT = Path("tidings.yaml")
 _TURN_SECONDS = 0.0005
+_YOUNG_OBJECTS = 5_000
 
 
 def serve(
@@ -38,6 +40,8 @@ def serve(
         configure_logging(level=settings.log.level, form=settings.log.form)
         # The store's threads wait for the interpreter; the default of 5 ms a turn would be most of a commit.
         sys.setswitchinterval(_TURN_SECONDS)
+        # Hardly anything that serving makes is part of a cycle; looking for some every 700 objects took up to 5 %.
+        gc.set_threshold(_YOUNG_OBJECTS)
         uvloop.run(run(settings, role=role))
     except InvalidRulebook as error:
         fail(f"tidings cannot start: {error}", code=PROBLEMS)
