@@ -212,15 +212,26 @@ class Leases:
         ]
         self._places.forget([settlement.delivery_id for settlement, _ in settled])
         insert_rows(connection, "insert_attempts", attempts)
-        untried = [held.seq for each, held in settled if each.cause is Cause.HELD and each.attempt is None]
-        reopen_digests(connection, untried)
-        _keep_count(connection, [settlement for settlement, _ in settled])
-        released = keep_order(connection, [settlement.delivery_id for settlement, held in settled if held.in_lane])
-        if released or any(settlement.cause not in ENDING for settlement, _ in settled):
+        sent = [(each.delivery_id, each.settled_at) for each, _ in settled if each.cause is Cause.ACCEPTED]
+        count_sent(connection, sent)
+        if len(sent) < len(settled):
+            self._follow_up_unsent(connection, settled)
+        if keep_order(connection, [settlement.delivery_id for settlement, held in settled if held.in_lane]):
             self._moves.work_came()
         if self._moves.followed:
             self._moves.saw([settled_change(settlement, held.org_id) for settlement, held in settled])
-        self._catch_up(connection, settled)
+        if len(sent) < len(settled):
+            self._catch_up(connection, settled)
+
+    def _follow_up_unsent(self, connection: Connection, settled: Sequence[tuple[Settlement, _Held]]) -> None:
+        """Let digests that came back untried take more, and limits count no more what ended without being sent."""
+        reopen_digests(
+            connection, [held.seq for each, held in settled if each.cause is Cause.HELD and each.attempt is None]
+        )
+        ended = [each for each, _ in settled if each.cause in ENDING]
+        count_no_more(connection, [each.delivery_id for each in ended if each.cause is not Cause.ACCEPTED])
+        if len(ended) < len(settled):
+            self._moves.work_came()
 
     def _catch_up(self, connection: Connection, settled: Sequence[tuple[Settlement, _Held]]) -> None:
         """Cancel what an event called off while it was in hand, unless it has ended."""
@@ -228,14 +239,6 @@ class Leases:
             if held.called_off is not None and settlement.cause not in ENDING:
                 name, now = settlement.delivery_id, settlement.settled_at
                 self._interventions.cancel(connection, name, held.called_off, now=now)
-
-
-def _keep_count(connection: Connection, settled: Sequence[Settlement]) -> None:
-    """Let limits count what was sent, and no longer what ended otherwise."""
-    sent = [(each.delivery_id, each.settled_at) for each in settled if each.cause is Cause.ACCEPTED]
-    unsent = [each.delivery_id for each in settled if each.cause in ENDING and each.cause is not Cause.ACCEPTED]
-    count_sent(connection, sent)
-    count_no_more(connection, unsent)
 
 
 def _lapse(until: int) -> int:
