@@ -20,7 +20,7 @@ LATE = "no answer in time"
 async def test_a_request_reads_as_it_should() -> None:
     async with raw_server(saying(OK)) as server, a_client() as client:
         target = client.target(server.url).with_headers({"X-Tenant": "example", "User-Agent": "Other"})
-        await client.post(target, b"body", {"webhook-id": "dlv_example"})
+        await client.post(target, b"body", {"webhook-id": "dlv_example", "X-100%s": "%d"})
     (request,) = server.requests
     head, _, body = request.decode().partition("\r\n\r\n")
     assert (head.split("\r\n"), body) == (
@@ -33,6 +33,7 @@ async def test_a_request_reads_as_it_should() -> None:
             "X-Tenant: example",
             "User-Agent: Other",
             "webhook-id: dlv_example",
+            "X-100%s: %d",
             "Content-Length: 4",
         ],
         "body",

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
 from tidings.channels.addresses import AddressPolicy, literal_address
 from tidings.channels.http_addresses import AddressBlocked, Dialer, Origin, Resolve, VettedNames
@@ -19,6 +20,8 @@ from tidings.channels.http_target import Target, UnusableUrl, header_lines, read
 from tidings.channels.settings import WebhookSettings
 
 __all__ = ["AddressBlocked", "HttpAnswer", "HttpClient", "HttpFault", "Target", "UnusableUrl", "open_http_client"]
+
+_MOST_ORIGINS: Final = 10_000
 
 
 class HttpClient:
@@ -31,6 +34,7 @@ class HttpClient:
         self._timeout = timeout
         """Seconds for one post, from looking up the name to the last byte of the answer."""
         self._loop = asyncio.get_running_loop()
+        self._origins: dict[tuple[str, str, int], Origin] = {}
 
     def target(self, text: str) -> Target:
         """Read a URL; raise UnusableUrl, or AddressBlocked for an address that may not be reached.
@@ -56,8 +60,7 @@ class HttpClient:
         A connection that was used before may have been closed just when the request went out. If not a byte of an
         answer came, the request is sent once more, on a new connection.
         """
-        scheme, host, port = target.place
-        origin = Origin(scheme, host, port, (context or self._context) if scheme == "https" else None)
+        origin = self._origin(target, context)
         request = _request(target, body, headers)
         deadline = self._loop.time() + self._timeout
         connection = self._pool.take(origin)
@@ -73,6 +76,19 @@ class HttpClient:
             if not closed.was_racing:
                 raise
         return await _exchange(await self._open(origin, deadline), request, deadline)
+
+    def _origin(self, target: Target, context: ssl.SSLContext | None) -> Origin:
+        """Return where a post goes; those of the client's own context are kept, which saves making one for each."""
+        place = target.place
+        origin = self._origins.get(place) if context is None else None
+        if origin is None:
+            scheme, host, port = place
+            origin = Origin(scheme, host, port, (context or self._context) if scheme == "https" else None)
+            if context is None:
+                if len(self._origins) >= _MOST_ORIGINS:
+                    self._origins.clear()
+                self._origins[place] = origin
+        return origin
 
     async def _open(self, origin: Origin, deadline: float) -> Connection:
         try:

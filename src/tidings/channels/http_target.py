@@ -69,12 +69,22 @@ def read_url(text: str) -> URL:
 
 def header_lines(headers: Mapping[str, str]) -> str:
     """Write headers as lines; raise ValueError for one that would say more than it should, or how a body is framed."""
-    for name, value in headers.items():
-        if not (value.isascii() and value.isprintable() and _may_be_sent(name)):
-            raise ValueError(f"the header {name!r} cannot be sent")
-    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    values = tuple(headers.values())
+    said = "".join(values)
+    if said.isascii() and said.isprintable() and (form := _form(*headers)) is not None:
+        return form % values
+    bad = [
+        name for name, value in headers.items() if not (value.isascii() and value.isprintable() and _may_be_sent(name))
+    ]
+    raise ValueError(f"the header {bad[0]!r} cannot be sent")
 
 
 @lru_cache(maxsize=1024)
+def _form(*names: str) -> str | None:
+    """Return the lines of headers with these names, to be filled in; None where one must not be sent."""
+    lines = [f"{name}: ".replace("%", "%%") + "%s\r\n" for name in names]
+    return "".join(lines) if all(map(_may_be_sent, names)) else None
+
+
 def _may_be_sent(name: str) -> bool:
     return _TOKEN.fullmatch(name) is not None and name.lower() not in _FRAMING

@@ -312,8 +312,9 @@ class Dispatcher:
         wired = endpoint is not None or leased.delivery.channel is Channel.EMAIL
         job.destination.finish(job, now, outcome if wired else None)
         self._settle(job, settlement)
-        if endpoint is not None and outcome is not None:
-            await self.endpoints.record(endpoint, outcome, now=now)
+        if endpoint is None or outcome is None or (outcome.__class__ is Accepted and self.endpoints.is_well(endpoint)):
+            return settlement
+        await self.endpoints.record(endpoint, outcome, now=now)
         return settlement
 
     async def _send_traced(self, job: Job, trace: "DeliveryTrace") -> Sent | Obstacle:

@@ -142,6 +142,12 @@ class Endpoints:
             self._destinations[key].forgive()
             self._show_breaker(key)
 
+    def is_well(self, endpoint: Endpoint) -> bool:
+        """Say whether that it took a message is nothing new of an endpoint, so that there is nothing to ``record``."""
+        key = (endpoint.org_id, endpoint.name)
+        health = self._health.get(key)
+        return (health is None or health.failing_since is None) and self._has_moved(key) is None
+
     async def record(self, endpoint: Endpoint, outcome: Attempted, *, now: int) -> None:
         """Follow how an endpoint does, and disable it when it is gone or has failed for too long."""
         key = (endpoint.org_id, endpoint.name)
@@ -278,15 +284,20 @@ class Endpoints:
 
     def _show_breaker(self, key: Key) -> bool:
         """Say whether it has moved."""
-        destination = self._destinations.get(key)
-        if destination is None or destination.breaker is None or destination.endpoint is None:
-            return False
-        state = destination.breaker.state
-        if self._shown.get(key, BreakerState.CLOSED) is state:
+        state = self._has_moved(key)
+        if state is None:
             return False
         self._shown[key] = state
         self._metrics.endpoint_breaker.labels(str(key[0]), key[1]).set(int(state))
         return True
+
+    def _has_moved(self, key: Key) -> BreakerState | None:
+        """Return where an endpoint's breaker stands, if that is not what is shown."""
+        destination = self._destinations.get(key)
+        if destination is None or destination.breaker is None or destination.endpoint is None:
+            return None
+        state = destination.breaker.state
+        return None if self._shown.get(key, BreakerState.CLOSED) is state else state
 
 
 def _farewell(outcome: Gone) -> str:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # OpenTelemetry is an extra
 MOST_TOLD: Final = 200
 """How many events, the latest, a digest tells of; of the rest it gives the number."""
 
+_new: Final = tuple.__new__
 _NOTHING_KNOWN: Final = Known(None, ())
 
 
@@ -170,8 +171,9 @@ class Sender:
         if trace is not None:
             trace.note_message()
             traceparent = trace.traceparent
-        call = WebhookCall(delivery.id, endpoint or plain.endpoint, body, traceparent)
-        return Sent(await self._webhook.send(call, now=self._clock()), call.endpoint, plain.retry)
+        where = plain.endpoint if endpoint is None else endpoint
+        call = _new(WebhookCall, (delivery.id, where, body, traceparent))
+        return _new(Sent, (await self._webhook.send(call, now=self._clock()), where, plain.retry))
 
     async def _find(self, leased: Leased, rulebook: Rulebook) -> _Found | Sent | Stop:
         """Look up what a message is made of, and by what its gates go; or say why there is nothing to send."""

@@ -11,6 +11,7 @@ from tidings.telemetry import Metrics, events, get_logger
 
 log = get_logger()
 
+_new: Final = tuple.__new__
 _PAUSE_SECONDS: Final = 0.5
 """The pause before asking a store again that could not serve."""
 
@@ -44,7 +45,7 @@ class Settler:
         if not self._waiting:
             self._quiet.clear()
             self._work.set()
-        self._waiting.append(Ending(job, settlement))
+        self._waiting.append(_new(Ending, (job, settlement)))
 
     async def run(self) -> None:
         """Settle until cancelled."""
