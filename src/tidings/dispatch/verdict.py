@@ -50,7 +50,7 @@ def settle_accepted(leased: Leased, outcome: Accepted, *, started: int, ended: i
     """Settle a delivery that the far side took."""
     delivery = leased.delivery
     took = ended - started if ended > started else 0
-    # By position and past the classes, as each of millions is made: naming the parts would take ten times as long.
+    # By position and past the classes, as each of millions is made: that takes two thirds of the time.
     attempt = _new(Attempt, (delivery.attempts + 1, started, took, Cause.ACCEPTED, outcome.status_code, outcome.detail))
     return _new(Settlement, (delivery.id, leased.fence, Cause.ACCEPTED, ended, "", None, attempt))
 

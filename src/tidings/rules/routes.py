@@ -22,7 +22,7 @@ class Route(NamedTuple):
     def plan(self, event_id: str, customer: str | None, due_at: int, expires_at: int | None) -> PlannedDelivery:
         """Plan the delivery for an event; times are epoch milliseconds."""
         lane = None if self.lane is None or not customer else self.lane + customer
-        # By position and past the class: for each of millions, naming the parts would take as long as the id.
+        # By position and past the class, as what is made for every delivery is.
         return _new(
             PlannedDelivery,
             (
