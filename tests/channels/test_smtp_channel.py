@@ -13,6 +13,7 @@ from channels_kit import SECRETS, an_email, secrets_of, tls_pair
 from smtp_kit import DROP, HANG, Answer, SmtpSink, smtp_sink
 from tidings.channels import EmailChannel, EmailSettings, open_email_channel
 from tidings.channels.smtp import SmtpSender
+from tidings.channels.smtp_pool import Turn
 from tidings.errors import InvalidConfiguration
 from tidings.model import Accepted, Attempted, Deferred, Refused
 
@@ -202,8 +203,10 @@ async def test_a_relay_that_never_greets_defers_the_message_in_time() -> None:
 async def test_waiting_for_a_connection_has_a_limit() -> None:
     async with smtp_sink() as sink, channel_to(sink, connections=1, timeout=0.3) as channel:
         assert isinstance(channel, SmtpSender)
-        async with channel._relays[0]._pool.connection():
-            got = await channel.send(an_email())
+        pool = channel._relays[0]._pool
+        lent = await pool.take(Turn())
+        got = await channel.send(an_email())
+        pool.give_back(lent)
     assert got == Deferred(detail="relay: waiting for a connection: no answer within 0.3 s")
 
 

@@ -35,6 +35,8 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return the beginning of the text without the secrets, nor a piece of one that the cut went through."""
+        if not self._secrets:
+            return text[:_LONGEST_READ]
         longest = _LONGEST_READ + self._reach
         kept = self._blot(text[:longest])
         return kept if len(text) <= longest or not self._reach else kept[: -self._reach]

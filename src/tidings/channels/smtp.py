@@ -20,7 +20,7 @@ from math import ceil
 from tidings.channels.answers import shorten
 from tidings.channels.compose import Composed, Unsendable, compose
 from tidings.channels.dkim import DkimSigner
-from tidings.channels.patience import patience
+from tidings.channels.patience import Patience
 from tidings.channels.settings import EmailSettings
 from tidings.channels.shaping import Seat, Shaper, the_only_one
 from tidings.channels.smtp_connection import RelayUnavailable
@@ -55,6 +55,7 @@ class SmtpSender:
         self._settings = settings
         self._signer = signer
         self._clock = clock
+        self._patience = Patience(settings.timeout)
         self._shaper = Shaper(settings.domains, seat=seat)
 
     async def send(self, email: Email) -> Outcome:
@@ -75,7 +76,7 @@ class SmtpSender:
 
     async def _attempt(self, attempt: _Attempt) -> Outcome:
         try:
-            async with patience(self._settings.timeout):
+            with self._patience.begin():
                 return await self._deliver(attempt)
         except TimeoutError:
             if attempt.relay and attempt.progress.has_begun:

@@ -12,7 +12,7 @@ import ssl
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, NoReturn, cast
 
 import aiosmtplib
 
@@ -106,13 +106,19 @@ class SmtpConnection:
         """
         self._wire.send(b"".join((*_stuffed(content), _lines(commands))), replies=1 + len(commands))
 
+    def received(self) -> Reply | None:
+        """Return the next answer if it is here, without the way through the loop; raise ConnectionLost on 421."""
+        reply = self._wire.received()
+        return reply if reply is None or reply.code != _LEAVING else self._left(reply)
+
     async def reply(self) -> Reply:
         """Return the next answer; raise ConnectionLost when there is none, or on 421."""
-        reply = await self._wire.reply()
-        if reply.code == _LEAVING:
-            self.close()
-            raise ConnectionLost(reply)
-        return reply
+        reply = self._wire.received() or await self._wire.reply()
+        return reply if reply.code != _LEAVING else self._left(reply)
+
+    def _left(self, reply: Reply) -> NoReturn:
+        self.close()
+        raise ConnectionLost(reply)
 
     async def reset(self) -> bool:
         """Make ready for the next message; say whether the relay took part. May raise ConnectionLost.

@@ -47,28 +47,6 @@ class Turn:
         """The connection promised to it, or None: it may have any."""
 
 
-class Loan:
-    """``async with`` it to have a connection that works; one that ends in an error is not kept."""
-
-    __slots__ = ("_connection", "_pool", "_turn")
-
-    def __init__(self, pool: "SmtpPool", turn: Turn) -> None:
-        self._pool = pool
-        self._turn = turn
-        self._connection: SmtpConnection
-
-    async def __aenter__(self) -> SmtpConnection:
-        """Wait for a connection; raise RelayUnavailable when a new one is needed and cannot be made."""
-        self._connection = await self._pool.take(self._turn)
-        return self._connection
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Give it back."""
-        if kind is not None:
-            self._connection.close()
-        self._pool.give_back(self._connection)
-
-
 class SmtpPool:
     """At most ``settings.connections`` connections, each for ``settings.messages_per_connection`` messages."""
 
@@ -89,10 +67,6 @@ class SmtpPool:
         self._farewells: set[asyncio.Task[None]] = set()
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
-
-    def connection(self, turn: Turn | None = None) -> Loan:
-        """Lend a connection that works, once it is this turn; wait while all are lent."""
-        return Loan(self, turn or Turn())
 
     def promise(self, connection: SmtpConnection) -> Turn | None:
         """Promise a lent connection to the first who waits, if that one may begin before this message is answered."""

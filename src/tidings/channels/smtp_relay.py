@@ -124,13 +124,19 @@ class SmtpRelay:
         self, message: Composed, progress: Progress, most_to_domain: int | None, *, fresh: bool
     ) -> Outcome:
         turn = Turn(message, fresh=fresh)
-        async with self._pool.connection(turn) as connection:
+        connection = await self._pool.take(turn)
+        try:
             if most_to_domain is not None:
                 connection.carried_to[message.domain] += 1
                 connection.is_worn = connection.carried_to[message.domain] >= most_to_domain
             outcome = await self._begin(connection, message, progress, is_begun=turn.is_begun)
             if outcome is None:
                 outcome = await self._hand_over(connection, message)
+        except BaseException:
+            connection.close()  # what ends in an error is not kept
+            raise
+        finally:
+            self._pool.give_back(connection)
         self._note_answer()
         return outcome
 
@@ -152,7 +158,7 @@ class SmtpRelay:
             progress.verb = verb
             if not connection.takes_pipelining:
                 connection.send(commands[number])
-            reply = await connection.reply()
+            reply = connection.received() or await connection.reply()
             if reply.code == GO_AHEAD if verb == "DATA" else reply.is_positive:
                 continue
             if after_refusal and verb == "MAIL":

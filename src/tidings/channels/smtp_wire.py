@@ -63,6 +63,13 @@ class SmtpWire(asyncio.Protocol):
         self.owed += replies
         self._transport.write(data)
 
+    def received(self) -> Reply | None:
+        """Return the next reply if it is here."""
+        if not self._replies:
+            return None
+        self.owed -= 1
+        return self._replies.popleft()
+
     async def reply(self) -> Reply:
         """Return the next reply; raise ConnectionLost when none will come. Without a time limit of its own."""
         if not self._replies and not self._transport.is_closing():
