@@ -202,3 +202,9 @@ def test_an_event_that_breaks_mjml_is_an_error_of_that_template() -> None:
     assert templates.render("a", locales=[], context={"data": {"x": 1, "y": 1}}).text == "\n"
     with pytest.raises(RenderError, match=r"templates/a\.en\.mjml: this event makes MJML that does not compile"):
         templates.render("a", locales=[], context={"data": {"x": 1}})
+
+
+def test_a_templates_own_text_is_no_step() -> None:
+    """Each turn and each value printed is one: 23 times a thousand of both are allowed, whatever stands between."""
+    turns = "{% for a in range(23) %}{% for b in range(1000) %}.{{ b }}.{% endfor %}{% endfor %}"
+    assert body(turns).startswith(".0..1.")

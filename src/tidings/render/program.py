@@ -13,7 +13,7 @@ from tidings.render.failure import RenderError
 from tidings.render.limits import MAX_CHARACTERS, LimitReached
 from tidings.render.partials import Partials
 from tidings.render.passage import Passage
-from tidings.render.sandbox import Sandbox
+from tidings.render.sandbox import GLOBALS, Sandbox
 
 _SOME: Final = 256
 """After how many pieces a message's length is looked at."""
@@ -54,7 +54,7 @@ class Programs:
         sandbox = self._sandboxes.get(locale, markup=markup)
         template = sandbox.get_template(name)
         try:
-            return _bounded(template.root_render_func(template.new_context(context, shared=True)))
+            return _bounded(template.root_render_func(sandbox.context_class(sandbox, context, name, {}, GLOBALS)))
         except Exception:  # noqa: BLE001 (whatever it is, it is told in the writer's words)
             failed = _rewritten(sandbox)
         raise self._failure(name, failed) from failed

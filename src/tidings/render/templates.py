@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tidings.documents import Report
 from tidings.model import Problem, Source
 from tidings.render.failure import RenderError
 from tidings.render.finishing import BadMarkup, finish, inline_styles, sendable
-from tidings.render.formats import FORMATS, formats_for, zone_names
+from tidings.render.formats import FORMATS, Formats, formats_for, zone_names
 from tidings.render.inspection import Reading, VariableUse, inspect
 from tidings.render.limits import BUDGET, Budget
 from tidings.render.lines import tidy
@@ -30,10 +30,11 @@ LAST_LOCALE: Final = "en"
 
 _LONGEST_SUBJECT: Final = 200
 _LONGEST_PREHEADER: Final = 500
+_CHOICES: Final = 4096
+"""How many choices of a version are remembered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
+class Rendered(NamedTuple):
     """One message, ready for an envelope."""
 
     subject: str
@@ -67,6 +68,7 @@ class TemplateSet:
     ) -> None:
         self._versions = versions
         self._programs = programs
+        self._chosen: dict[tuple[str, tuple[str, ...], tuple[str | None, ...]], tuple[_Version, Formats]] = {}
         self.names = names
         """The names of all templates there are, with problems or without."""
 
@@ -96,15 +98,31 @@ class TemplateSet:
         ``context`` is the native view of the event with ``brand`` and ``contact``, all plain data.
         Raise RenderError when there is no such template, or when it fails on this event.
         """
+        version, formats = self._chosen_for(name, tuple(locales), (zone, *zone_names(context)))
+        given = {**GLOBALS, **context, FORMATS: formats, BUDGET: Budget()}
+        if None in context.values():
+            given = {key: value for key, value in given.items() if value is not None}
+        return self._render(version, given)
+
+    def _chosen_for(
+        self, name: str, locales: tuple[str, ...], zones: tuple[str | None, ...]
+    ) -> tuple[_Version, Formats]:
+        """Return the version that a reader gets and how it writes dates, from memory: most readers are alike in it."""
+        key = (name, locales, zones)
+        found = self._chosen.get(key)
+        if found is None:
+            if len(self._chosen) >= _CHOICES:
+                self._chosen.clear()
+            found = self._chosen[key] = self._choose(name, locales, zones)
+        return found
+
+    def _choose(self, name: str, locales: tuple[str, ...], zones: tuple[str | None, ...]) -> tuple[_Version, Formats]:
         versions = self._versions.get(name)
         if not versions:
             raise RenderError(f"there is no template {name!r}", file=f"templates/{name}")
         version = versions[choose(versions, [*locales, LAST_LOCALE], name=name)]
-        given = {**GLOBALS, **{key: value for key, value in context.items() if value is not None}}
         reader = next(iter(locales), version.main.locale)
-        given[FORMATS] = formats_for(version.main.locale, reader=reader, zones=(zone, *zone_names(context)))
-        given[BUDGET] = Budget()
-        return self._render(version, given)
+        return version, formats_for(version.main.locale, reader=reader, zones=zones)
 
     def _render(self, version: _Version, context: dict[str, Any]) -> Rendered:
         main = version.main
