@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from tidings.errors import TidingsError
 from tidings.model import (
     SERVICE,
+    Brand,
     Contact,
     Delivery,
     Email,
@@ -24,6 +25,22 @@ from tidings.store import Known, Store
 from tidings.telemetry import events, get_logger
 
 log = get_logger()
+
+
+def clearly_allowed(asks: bool, category: str, brand: Brand, known: Known, address: str) -> bool:  # noqa: FBT001 (each e-mail)
+    """Say whether what is known of a customer lets an e-mail go; where it does not, `Permission.stop` is to be asked.
+
+    Args:
+        asks: whether the e-mail needs its reader's consent.
+        category: of the message.
+        brand: as it is now.
+        known: of the customer the event concerns, read for this attempt.
+        address: where it would go.
+    """
+    contact = known.contact
+    if contact is None or known.suppressions or contact.email != address:
+        return False
+    return not asks or brand.consent.allows(category, contact.consents)
 
 
 class Permission:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tidings.channels import EmailChannel, WebhookChannel
 from tidings.dispatch.allowance import claim_of, refusal
 from tidings.dispatch.destination import Hold, Stop
-from tidings.dispatch.permission import Permission
+from tidings.dispatch.permission import Permission, clearly_allowed
 from tidings.dispatch.timing import Occasion, hold_back, zone_of
 from tidings.errors import NotFound
 from tidings.events import event_name, native_view
@@ -19,11 +19,13 @@ from tidings.render import RenderError
 from tidings.rulebook import (
     ComposeFailed,
     InvalidRulebook,
+    PlainEmail,
     PlainWebhook,
     Rulebook,
     Rulebooks,
     Unreachable,
     compose,
+    plain_email,
     plain_webhook,
     recipient_address,
 )
@@ -55,7 +57,7 @@ Obstacle = Unreachable | Hold | Stop
 
 
 _PlainKey = tuple[str, int, int, str, str]
-"""Rule, action, organisation, endpoint and event by name."""
+"""Rule, action, organisation, endpoint (none of an e-mail) and event by name."""
 
 
 class _Found(NamedTuple):
@@ -89,8 +91,8 @@ class Sender:
         self._email = email
         self._webhook = webhook
         self._clock = clock
-        self._plain: dict[_PlainKey, PlainWebhook | None] = {}
-        self._plain_of: Rulebook | None = None
+        self._plain: dict[_PlainKey, PlainWebhook | PlainEmail | None] = {}
+        self._plain_book: Rulebook | None = None
         self._permission = Permission(store=store, rulebooks=rulebooks, clock=clock)
 
     def send(
@@ -120,10 +122,12 @@ class Sender:
     def _send_by(
         self, rulebook: Rulebook, leased: Leased, endpoint: Endpoint | None, trace: "DeliveryTrace | None"
     ) -> Coroutine[Any, Any, Sent | Obstacle]:
-        if leased.delivery.channel is Channel.WEBHOOK and leased.event:
-            plain = self._plain_webhook(rulebook, leased.delivery)
-            if plain is not None:
+        if leased.event:
+            plain = self._plain_of(rulebook, leased.delivery)
+            if isinstance(plain, PlainWebhook):
                 return self._send_plain(plain, leased, endpoint, trace)
+            if plain is not None and rulebook is self._rulebooks.current:  # a brand's consent and hours are today's
+                return self._send_plain_email(plain, rulebook, leased, trace)
         return self._send_gated(rulebook, leased, endpoint, trace)
 
     async def _send_gated(
@@ -150,15 +154,17 @@ class Sender:
                 message = message._replace(traceparent=trace.traceparent)
         return await self._carry(found, message, endpoint)
 
-    def _plain_webhook(self, rulebook: Rulebook, delivery: Delivery) -> PlainWebhook | None:
-        """Return what such webhooks share; it is kept for as long as deliveries of the same rulebook come."""
-        if rulebook is not self._plain_of:
-            self._plain_of, self._plain = rulebook, {}
-        key = (delivery.rule_id, delivery.action, delivery.org_id, delivery.recipient.name, delivery.event_name)
+    def _plain_of(self, rulebook: Rulebook, delivery: Delivery) -> PlainWebhook | PlainEmail | None:
+        """Return what such deliveries share; it is kept for as long as deliveries of the same rulebook come."""
+        if rulebook is not self._plain_book:
+            self._plain_book, self._plain = rulebook, {}
+        is_webhook = delivery.channel is Channel.WEBHOOK
+        endpoint = delivery.recipient.name if is_webhook else ""
+        key = (delivery.rule_id, delivery.action, delivery.org_id, endpoint, delivery.event_name)
         try:
             return self._plain[key]
         except KeyError:
-            plain = self._plain[key] = plain_webhook(rulebook, delivery)
+            plain = self._plain[key] = (plain_webhook if is_webhook else plain_email)(rulebook, delivery)
             return plain
 
     async def _send_plain(
@@ -174,6 +180,35 @@ class Sender:
         where = plain.endpoint if endpoint is None else endpoint
         call = _new(WebhookCall, (delivery.id, where, body, traceparent))
         return _new(Sent, (await self._webhook.send(call, now=self._clock()), where, plain.retry))
+
+    async def _send_plain_email(
+        self, plain: PlainEmail, rulebook: Rulebook, leased: Leased, trace: "DeliveryTrace | None"
+    ) -> Sent | Obstacle:
+        """Send an e-mail that may go at any hour: its reader is asked, and nobody else."""
+        delivery = leased.delivery
+        known = await self._known(delivery)
+        if (
+            rulebook is not self._rulebooks.current
+        ):  # it was replaced meanwhile: whether this is plain is to be asked anew
+            return await self._send_gated(rulebook, leased, None, trace)
+        event = Event.FromString(leased.event)
+        address = recipient_address(delivery, event, known.contact)
+        if isinstance(address, Unreachable):
+            return address
+        if not clearly_allowed(plain.asks, plain.rule.category, plain.brand, known, address):
+            stopped = await self._permission.stop(delivery, rulebook, known, address)
+            if stopped is not None:
+                return stopped
+        try:
+            message = plain.message(delivery, event, known.contact, address, links=self._links)
+        except (ComposeFailed, RenderError) as error:
+            return Sent(Refused(detail=str(error)))
+        if trace is not None:
+            trace.note_message()
+        outcome = await self._email.send(message)
+        if isinstance(outcome, Refused):
+            await self._permission.learn(delivery, message, outcome)
+        return Sent(outcome, None, plain.rule.retry)
 
     async def _find(self, leased: Leased, rulebook: Rulebook) -> _Found | Sent | Stop:
         """Look up what a message is made of, and by what its gates go; or say why there is nothing to send."""

@@ -25,10 +25,12 @@ from tidings.rulebook.load import (
     unpack,
 )
 from tidings.rulebook.operations import alerts, endpoint_disabled
+from tidings.rulebook.plain_email import PlainEmail, plain_email
 
 __all__ = [
     "ComposeFailed",
     "InvalidRulebook",
+    "PlainEmail",
     "PlainWebhook",
     "ReadPast",
     "Rulebook",
@@ -40,6 +42,7 @@ __all__ = [
     "endpoint_disabled",
     "load",
     "pack",
+    "plain_email",
     "plain_webhook",
     "read_folder",
     "recipient_address",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tidings.errors import TidingsError
@@ -11,10 +11,13 @@ from tidings.events import addresses_among, native_view
 from tidings.events.v1.event_pb2 import Event
 from tidings.links import Links, MakeLinks, Reader, no_links
 from tidings.model import SERVICE, Brand, Contact, Delivery, Email, Endpoint, RecipientKind, WebhookCall
+from tidings.render import TemplateSet
 from tidings.rulebook.book import Rulebook
 from tidings.rulebook.operations import ALERT_RULE, alert_email
 from tidings.rules import EmailAction, Gathered, WebhookAction, webhook_payload
 from tidings.rules.subject import BoundExpressions
+
+_NO_LINKS: Final = Links()
 
 
 class ComposeFailed(TidingsError):
@@ -101,7 +104,7 @@ def compose(
         together = None if rule.timing.digest is None else gathered
         return _webhook(rulebook, action, brand, delivery, event, together)
     asks = action.asks_consent and rule.category != SERVICE
-    make = partial(_links, links, delivery, rule.category) if asks else _no_links
+    make = partial(links_of, links, delivery, rule.category) if asks else _no_links
     return _email(rulebook, action, brand, delivery, gathered, contact, make)
 
 
@@ -133,35 +136,59 @@ def _email(
     delivery: Delivery,
     gathered: Gathered,
     contact: Contact | None,
-    make_links: Callable[[str], Links],
+    make_links: Callable[[str], Links | None],
 ) -> Email | Unreachable:
     view = gathered.view()
     address = _address(delivery, lambda: view, contact)
     if isinstance(address, Unreachable):
         return address
-    to_customer = delivery.recipient.kind is RecipientKind.CUSTOMER
-    reader = contact if to_customer else None
-    locales = [locale for locale in (reader and reader.locale, brand.locale, "en") if locale]
-    links = make_links(address)
-    context = template_context(view, brand, contact, links)
-    # Dates and numbers are for whoever reads them: a message to the brand about a customer is in the brand's zone.
-    zone = (reader and reader.time_zone) or brand.time_zone.key
-    rendered = rulebook.templates.render(action.template, locales=locales, zone=zone, context=context)
-    return Email(
-        delivery_id=delivery.id,
-        sender=brand.sender,
-        recipient=address,
-        subject=rendered.subject,
-        text=rendered.text,
-        html=rendered.html,
-        date=delivery.created_at,
-        preheader=rendered.preheader,
-        locale=rendered.locale,
-        headers=links.headers,
-    )
+    letter = Letter(rulebook.templates, action.template, brand, brand_view(brand))
+    return letter.written(delivery, view, contact, address, make_links(address))
 
 
-def _links(make: MakeLinks, delivery: Delivery, category: str, address: str) -> Links:
+class Letter(NamedTuple):
+    """What a brand sends by one template."""
+
+    templates: TemplateSet
+    template: str
+    brand: Brand
+    brand_view: Mapping[str, Any]
+    """The brand as templates see it."""
+
+    def written(
+        self, delivery: Delivery, view: Mapping[str, Any], contact: Contact | None, address: str, links: Links | None
+    ) -> Email:
+        """Return the e-mail; ``view`` has of the event, or of a digest, what the template reads. Raise RenderError."""
+        brand = self.brand
+        reader = contact if delivery.recipient.kind is RecipientKind.CUSTOMER else None
+        own = None if reader is None else reader.locale
+        locales = (own, brand.locale, "en") if own else (brand.locale, "en")
+        links = links or _NO_LINKS
+        context = {
+            **view,
+            "brand": self.brand_view,
+            "contact": _contact_view(contact),
+            "unsubscribe_url": links.unsubscribe,
+            "preferences_url": links.preferences,
+        }
+        # Dates and numbers are for whoever reads them: a message to the brand about a customer is in the brand's zone.
+        zone = (reader and reader.time_zone) or brand.time_zone.key
+        rendered = self.templates.render(self.template, locales=locales, zone=zone, context=context)
+        return Email(
+            delivery_id=delivery.id,
+            sender=brand.sender,
+            recipient=address,
+            subject=rendered.subject,
+            text=rendered.text,
+            html=rendered.html,
+            date=delivery.created_at,
+            preheader=rendered.preheader,
+            locale=rendered.locale,
+            headers=links.headers,
+        )
+
+
+def links_of(make: MakeLinks, delivery: Delivery, category: str, address: str) -> Links:
     """Return the links of an e-mail that somebody may object to."""
     reader = Reader(
         org_id=delivery.org_id,
@@ -172,9 +199,8 @@ def _links(make: MakeLinks, delivery: Delivery, category: str, address: str) -> 
     return make(reader, address=address)
 
 
-def _no_links(_: str) -> Links:
+def _no_links(_: str) -> None:
     """Return none: what a reader needs to know cannot be unsubscribed from, and a brand's own desk does not."""
-    return Links()
 
 
 def _address(delivery: Delivery, view: Callable[[], Mapping[str, Any]], contact: Contact | None) -> str | Unreachable:
@@ -207,14 +233,14 @@ def template_context(
         "events": [view],
         "more": 0,
         **view,
-        "brand": _brand_view(brand),
+        "brand": brand_view(brand),
         "contact": _contact_view(contact),
         "unsubscribe_url": links.unsubscribe,
         "preferences_url": links.preferences,
     }
 
 
-def _brand_view(brand: Brand) -> dict[str, Any]:
+def brand_view(brand: Brand) -> dict[str, Any]:
     """Return the fields of a brand; a logo or an address that it does not have is left out."""
     fields = {
         "org": brand.org_id,
