@@ -29,6 +29,8 @@ TIME_STYLES: Final = ("short", "medium")
 """``medium`` has seconds."""
 PLURAL_FORMS: Final = ("zero", "one", "two", "few", "many")
 MOST_DECIMALS: Final = 12
+_SHORT: Final = 40
+"""Characters of a text whose number is remembered."""
 
 _WORLD_ENGLISH: Final = "en_001"
 _GREATEST: Final = Decimal(10) ** 24
@@ -175,6 +177,12 @@ def check_style(name: str, style: object, styles: tuple[str, ...]) -> None:
 
 def exact_number(value: Any) -> Decimal:
     """Return a number, or what a text holds of one, below 10**24; raise ValueError on anything else."""
+    if type(value) is int or (type(value) is str and len(value) <= _SHORT):
+        return _known_number(value)
+    return _number(value)
+
+
+def _number(value: Any) -> Decimal:
     if isinstance(value, bool):
         raise ValueError(f"{value!r} is not a number")  # noqa: TRY004 (every refusal of a value is one type)
     text = str(value).strip()
@@ -189,9 +197,7 @@ def exact_number(value: Any) -> Decimal:
 
 def rounded(value: Any, decimals: int) -> Decimal:
     """Return a number with so many decimals, halves away from zero, never minus zero."""
-    places = min(max(int(decimals), 0), MOST_DECIMALS)
-    exact = exact_number(value).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    return exact or abs(exact)
+    return _rounded(exact_number(value), min(max(int(decimals), 0), MOST_DECIMALS))
 
 
 @cache
@@ -211,6 +217,18 @@ def _day(locale: Locale, day: date, style: str) -> str:
 @lru_cache(maxsize=4096, typed=True)
 def _written(locale: Locale, kind: str, decimals: int | None, exact: Decimal) -> str:
     return _plain_blanks(_pattern(locale, kind, decimals).apply(exact, locale, decimal_quantization=False))
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _known_number(value: int | str) -> Decimal:  # no floats: 0.0 and -0.0 are equal, and read differently
+    return _number(value)
+
+
+@lru_cache(maxsize=4096)
+def _rounded(exact: Decimal, places: int) -> Decimal:
+    """Return a number with so many decimals; those that are equal have equal roundings, never minus zero."""
+    exact = exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return exact or abs(exact)
 
 
 @lru_cache(maxsize=4096)
