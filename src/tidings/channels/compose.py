@@ -95,10 +95,17 @@ def checked_address(address: str, role: str) -> str:
         raise Unsendable(f"bad-address: the {role}'s part before the @ is not ASCII, which not every relay can carry")
     if not _LOCAL_PART.fullmatch(local):
         raise Unsendable(f"bad-address: the {role}'s part before the @ holds what an address may not hold")
-    domain = _ascii_domain(domain)
-    if len(domain) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(domain):
+    domain = _checked_domain(domain)
+    if not domain:
         raise Unsendable(f"bad-address: the {role}'s domain is not one")
     return f"{local}@{domain}"
+
+
+@lru_cache(maxsize=1024)
+def _checked_domain(domain: str) -> str:
+    """Return the domain in ASCII, or nothing when it is none; most recipients have one of a few."""
+    domain = _ascii_domain(domain)
+    return domain if len(domain) <= _LONGEST_DOMAIN and _DOMAIN.fullmatch(domain) else ""
 
 
 def _ascii_domain(domain: str) -> str:

@@ -92,6 +92,8 @@ class DkimSigner:
         for key in keys:
             by_domain.setdefault(key.domain.lower(), []).append(key)
         self._keys: Mapping[str, Sequence[SigningKey]] = by_domain
+        self.has_keys = bool(by_domain)
+        """Whether it signs for any domain."""
 
     async def sign(self, message: Composed, *, date: int) -> Composed:
         """Return the message with a signature of each key of its sender's domain, dated ``date`` (epoch ms).

@@ -14,7 +14,7 @@ the message's own fate and is asked of no other relay, be it 4xx or 5xx.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 
 from tidings.channels.answers import shorten
@@ -34,7 +34,7 @@ class _Attempt:
     """One message on its way through the relays."""
 
     message: Composed
-    progress: Progress = field(default_factory=Progress)
+    progress: Progress
     relay: SmtpRelay | None = None
     """The relay that has it now."""
 
@@ -64,15 +64,16 @@ class SmtpSender:
             message = compose(email)
         except Unsendable as error:
             return Refused(detail=shorten(str(error)))
-        began = self._clock()
-        held = self._shaper.enter(message.domain, now=began)
+        began, domain = self._clock(), message.domain
+        held = self._shaper.enter(domain, now=began)
         if held:
             return Postponed(detail=shorten(f"shaped: {held.why}"), wait_ms=_milliseconds(held.wait))
         try:
-            signed = await self._signer.sign(message, date=email.date)
-            return await self._attempt(_Attempt(signed))
+            if self._signer.has_keys:
+                message = await self._signer.sign(message, date=email.date)
+            return await self._attempt(_Attempt(message, Progress()))
         finally:
-            self._shaper.leave(message.domain, took=self._clock() - began)
+            self._shaper.leave(domain, took=self._clock() - began)
 
     async def _attempt(self, attempt: _Attempt) -> Outcome:
         try:
