@@ -101,6 +101,8 @@ async def test_callers_are_sent_away_early_while_the_database_stands_still(
 ) -> None:
     with locked(tmp_path):
         patient = asyncio.create_task(gateway.publish(event("patient")))
+        for _ in range(2):
+            assert await stored(gateway) == set()  # and by then its commit is under way, which others are not to share
         refused = await refusal(gateway)
     assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     retry = RetryInfo()

@@ -187,9 +187,7 @@ class Sender:
         """Send an e-mail that may go at any hour: its reader is asked, and nobody else."""
         delivery = leased.delivery
         known = await self._known(delivery)
-        if (
-            rulebook is not self._rulebooks.current
-        ):  # it was replaced meanwhile: whether this is plain is to be asked anew
+        if rulebook is not self._rulebooks.current:  # replaced meanwhile: whether this is plain is to be asked anew
             return await self._send_gated(rulebook, leased, None, trace)
         event = Event.FromString(leased.event)
         address = recipient_address(delivery, event, known.contact)
