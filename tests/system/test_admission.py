@@ -110,7 +110,20 @@ async def test_callers_are_sent_away_early_while_the_database_stands_still(
     assert retry.retry_delay.ToMilliseconds() == 1_000
     await patient
     assert await stored(gateway) == {"patient"}
-    await gateway.publish(event("later"))
+    await until_taken(gateway, event("later"))
+
+
+async def until_taken(gateway: RunningGateway, event: Event) -> None:
+    """Publish again while the gateway still goes by how slow the database was."""
+    ends = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            await gateway.publish(event)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or time.monotonic() > ends:
+                raise
+        else:
+            return
 
 
 async def refusal(gateway: RunningGateway) -> grpc.aio.AioRpcError:
