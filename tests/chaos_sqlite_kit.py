@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import random
+import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from chaos_kit import BATCH, CONCURRENCY, ORGS, Account, Clients, FarSides, everybody, left_open
+from family_kit import writer_process
 from gateway_kit import CRM_SECRET, TIDINGS, environment, running_gateway, write_config
 from rulebook_kit import write_rulebook
 from sink_kit import HttpSink, http_sink
@@ -21,7 +24,9 @@ LONGEST_LIFE: Final = 1.0
 MOST_AWAITED: Final = 150
 """and how many acknowledged events are waited for after that, so that a slow machine sees work too."""
 STILLBORN: Final = 0.15
-"""The share of gateways that are killed while they start."""
+"""The share of gateways that are killed while they start,"""
+BEREFT: Final = 0.4
+"""and of the others, those that lose the process that writes for them first: no message may be sent twice for it."""
 
 
 async def chaos(folder: Path, *, kills: int, seed: int, tell: Callable[[Account], None] = lambda _: None) -> Account:
@@ -86,6 +91,9 @@ async def _live_and_die(config: Path, clients: Clients, dice: random.Random) -> 
         with clients.served_by(gateway):
             await asyncio.sleep(dice.uniform(0, LONGEST_LIFE))
             await clients.acknowledged(dice.randrange(MOST_AWAITED))
+            if dice.random() < BEREFT:
+                os.kill(writer_process(gateway.process.pid), signal.SIGKILL)
+                await clients.acknowledged(dice.randrange(MOST_AWAITED))
         await gateway.kill()
         await clients.hung_up(gateway)
 
