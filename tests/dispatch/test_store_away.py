@@ -38,7 +38,7 @@ async def test_what_was_sent_while_the_store_was_away_is_settled_when_it_is_back
                 sink.release.set()
                 sink.default = Reply()
                 desk.clock.shift += HOUR  # every lease is long over
-                await until(lambda: not dispatcher._tasks)
+                await until(lambda: not dispatcher._workers.under_way)
                 await asyncio.sleep(1.2)  # settling is tried again twice a second
                 other.execute("ROLLBACK")
             await all_in(desk, State.DELIVERED, names)
