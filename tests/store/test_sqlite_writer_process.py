@@ -132,6 +132,13 @@ async def test_what_keeps_it_from_opening_is_told(tmp_path: Path) -> None:
             pass
 
 
+async def test_a_machine_that_lets_no_process_start_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "missing"))
+    with pytest.raises(StoreUnavailable, match="cannot be started: No such file"):
+        async with open_sqlite(str(tmp_path / "tidings.db"), apart=True):
+            pass
+
+
 async def test_who_follows_hears_of_moves(store: SqliteStore) -> None:
     (publication,) = make_publications(1)
     async with store.changes() as changes:

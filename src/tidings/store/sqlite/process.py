@@ -169,17 +169,22 @@ class WriterProcess(Calls):
             await asyncio.sleep(pause)
             try:
                 self._line = await self._start()
-            except (TidingsError, OSError) as error:
+            except TidingsError as error:
                 log.warning(events.STORE_UNAVAILABLE, error=blotted(str(error)))
             else:
                 return
 
     async def _start(self) -> "_Line":
+        """Start a process; raise what keeps it from opening the database, StoreUnavailable where it cannot even run."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            for end in (ours, theirs):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-            process = await asyncio.to_thread(_spawn, theirs.fileno())
+        try:
+            with theirs:
+                for end in (ours, theirs):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+                process = await asyncio.to_thread(_spawn, theirs.fileno())
+        except OSError as error:
+            ours.close()
+            raise StoreUnavailable(f"the process that writes to SQLite cannot be started: {error.strerror}") from error
         line = _Line(process, self._hear, self._lose)
         await self.loop.create_unix_connection(lambda: line, sock=ours)
         line.send((pickled((self._path, self._settings)),))
