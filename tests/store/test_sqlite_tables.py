@@ -15,7 +15,7 @@ from tidings.store import Recorded, open_store
 from tidings.store.feed import Feed
 from tidings.store.moved import MovesSeen
 from tidings.store.sqlite import SqliteSettings
-from tidings.store.sqlite.driver import SQL, Connection, connect
+from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, connect
 from tidings.store.sqlite.ids import EventIds, Identity, event_key
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.migrate import MIGRATIONS, migrate
@@ -247,6 +247,27 @@ def test_new_events_are_told_from_others_without_walking_through_them(connection
 def recorder(known: EventIds) -> Recorder:
     moves = MovesSeen(Feed(), lambda _work, _changes: None)
     return Recorder(known, Interventions(moves), moves)
+
+
+def test_more_new_events_than_one_statement_takes_are_all_stored_with_their_deliveries(connection: Connection) -> None:
+    known = EventIds()
+    asked = [
+        make_publication(make_event(f"e-{number}"), deliveries=number % 300 == 299) for number in range(MOST_ROWS + 100)
+    ]
+    connection.execute("BEGIN IMMEDIATE")
+    known.find(connection, [])
+    (results,) = recorder(known).record(connection, [asked])
+    connection.execute("COMMIT")
+    known.committed()
+
+    assert [each.recorded for each in results] == [Recorded.NEW] * len(asked)
+    assert [each.delivery_ids for each in results] == [tuple(one.id for one in each.deliveries) for each in asked]
+    rows = connection.execute("SELECT seq, event_id FROM event ORDER BY seq").fetchall()
+    assert rows == [(number + 1, f"e-{number}") for number in range(len(asked))]
+    stored = connection.execute("SELECT event_seq, id FROM delivery ORDER BY seq").fetchall()
+    assert stored == [(number + 1, one.id) for number, each in enumerate(asked) for one in each.deliveries]
+    assert known.last_seq == len(asked)
+    assert known.glance(known.key_of((asked[-1].event.org_id, asked[-1].event.event_id))) == [len(asked)]
 
 
 def one_key(identity: Identity) -> int:

@@ -31,6 +31,7 @@ from tidings.store.moved import MovesSeen
 from tidings.store.sqlite import SqliteSettings, open_sqlite
 from tidings.store.sqlite.calls import Work
 from tidings.store.sqlite.codecs import codecs_of
+from tidings.store.sqlite.publications import Publications
 from tidings.store.sqlite.store import SqliteStore
 from tidings.store.sqlite.wire import Codec, Frames, frame
 from tidings.store.sqlite.writing import Writing
@@ -252,11 +253,24 @@ def test_what_is_recorded_travels_as_it_is(asked: list[Publication], data: st.Da
         st.lists(results | st.just(RecordResult(Recorded.NEW)), min_size=len(asked), max_size=len(asked))
     )
 
-    arrived = codec.hear(codec.ask(asked))
+    arrived = list(codec.hear(codec.ask(asked)))
 
     assert arrived == asked
     assert [_types(each) for each in arrived] == [_types(each) for each in asked]
     assert codec.read(codec.answer(answers), asked) == answers
+
+
+@given(st.lists(st.tuples(st.lists(publications, max_size=3), st.booleans()), min_size=1, max_size=4))
+def test_publications_of_several_calls_are_all_of_them_in_order(calls: list[tuple[list[Publication], bool]]) -> None:
+    requests = [Publications.of(asked) if apart else asked for asked, apart in calls]
+    whole = [each for asked, _ in calls for each in asked]
+
+    joined = Publications.joined(requests)
+
+    assert list(joined) == whole
+    assert [_types(each) for each in joined] == [_types(each) for each in whole]
+    assert list(joined[1:]) == whole[1:]
+    assert joined[-1:] == whole[-1:]
 
 
 @given(st.lists(leases, max_size=4))

@@ -6,9 +6,10 @@ from typing import Any, Final
 from tidings.model import Attempt, Cause, Channel, Delivery, PlannedDelivery, Recipient, RecipientKind, State
 from tidings.store.answers import NOTHING
 from tidings.store.sqlite.calls import Work
+from tidings.store.sqlite.publications import Publications
 from tidings.store.sqlite.wire import Codec, marshalled, pickled, unmarshalled, unpickled
 from tidings.store.sqlite.writing import Writing
-from tidings.store.values import Leased, Publication, Recorded, RecordResult, Settlement, StoredEvent
+from tidings.store.values import Leased, Publication, Recorded, RecordResult, Settlement
 
 _new: Final = tuple.__new__
 _CAUSES: Final = {each.value: each for each in Cause}
@@ -43,51 +44,43 @@ def _plain(recipient: Recipient) -> tuple[str, str]:
     return recipient[0].value, recipient[1]
 
 
-# Publications: an event's columns alone, with those of what is to be sent, or, where there is more to it, pickled.
+# Publications: events' columns and, by place, those of what is to be sent; where there is more to some, that pickled.
 
 
 def _ask_to_record(publications: Sequence[Publication]) -> bytes:
-    return marshalled([_plain_publication(each) for each in publications])
+    parts = Publications.of(publications)
+    planned = [(place, [_plain_planned(each) for each in some]) for place, some in parts.planned.items()]
+    return marshalled((parts.events, planned, pickled(parts.extras) if parts.extras else b""))
 
 
-def _plain_publication(publication: Publication) -> Any:
-    event, planned, call_offs, contact, swallows = publication
-    if call_offs or contact is not None or swallows is not None:
-        return pickled(publication)
-    if not planned:
-        return tuple(event)
-    return tuple(event), [(*each[:3], each[3].value, *_plain(each[4]), *each[5:]) for each in planned]
+def _plain_planned(planned: PlannedDelivery) -> tuple[Any, ...]:
+    return (*planned[:3], planned[3].value, *_plain(planned[4]), *planned[5:])
 
 
-def _hear_of_publications(content: bytes) -> list[Publication]:
-    return [_publication_of(each) for each in unmarshalled(content)]
+def _hear_of_publications(content: bytes) -> Publications:
+    events, planned, extras = unmarshalled(content)
+    by_place = {place: tuple(map(_planned_of, some)) for place, some in planned}
+    return Publications(events, by_place, unpickled(extras) if extras else {})
 
 
-def _publication_of(plain: Any) -> Publication:
-    if type(plain) is bytes:
-        publication: Publication = unpickled(plain)
-        return publication
-    if len(plain) > 2:  # noqa: PLR2004 (an event by itself, not a pair)
-        return _new(Publication, (_new(StoredEvent, plain), (), (), None, None))
-    event, planned = plain
-    deliveries = tuple(
-        _new(PlannedDelivery, (*each[:3], _CHANNELS[each[3]], _new(Recipient, (_KINDS[each[4]], each[5])), *each[6:]))
-        for each in planned
-    )
-    return _new(Publication, (_new(StoredEvent, event), deliveries, (), None, None))
+def _planned_of(plain: Sequence[Any]) -> PlannedDelivery:
+    recipient = _new(Recipient, (_KINDS[plain[4]], plain[5]))
+    return _new(PlannedDelivery, (*plain[:3], _CHANNELS[plain[3]], recipient, *plain[6:]))
 
 
 def _answer_recorded(results: Sequence[RecordResult]) -> bytes:
     """Leave out what nearly every event comes to: new, and nothing to be sent."""
-    plain = [None if each is NOTHING else (each[0].value, each[1], each[2]) for each in results]
-    return marshalled(plain) if any(plain) else b""
+    if results.count(NOTHING) == len(results):
+        return b""
+    return marshalled([(place, each[0].value, *each[1:]) for place, each in enumerate(results) if each is not NOTHING])
 
 
 def _read_recorded(content: bytes, asked: Sequence[Publication]) -> list[RecordResult]:
-    if not content:
-        return [NOTHING] * len(asked)
-    plain = unmarshalled(content)
-    return [NOTHING if each is None else RecordResult(_RECORDED[each[0]], *each[1:]) for each in plain]
+    results = [NOTHING] * len(asked)
+    if content:
+        for place, recorded, *rest in unmarshalled(content):
+            results[place] = RecordResult(_RECORDED[recorded], *rest)
+    return results
 
 
 # Leases

@@ -12,9 +12,11 @@ whoever is through first spares the others what is left of theirs.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import count
+from typing import Any, Final
 
 import orjson
 
@@ -27,15 +29,26 @@ _SLICE: Final = 2
 _TOGETHER: Final = MOST_ROWS
 """How many of them join at a time, in one statement; so most transactions that record have none to see to."""
 
+_EMPTY: Final = hashlib.blake2b(digest_size=8)
+
 Identity = tuple[int, str]
 """Organisation and event id."""
 
 
 def event_key(identity: Identity) -> int:
     """Hash an identity to a signed 64-bit integer. Two identities may share one: look at the event itself."""
-    org_id, event_id = identity
-    digest = hashlib.blake2b(f"{org_id}:{event_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    (key,) = event_keys((identity,))
+    return key
+
+
+def event_keys(identities: Iterable[Sequence[Any]]) -> tuple[int, ...]:
+    """Hash many, of each its first two items."""
+    digests = []
+    for each in identities:
+        state = _EMPTY.copy()  # takes half the time that making one does
+        state.update(f"{each[0]}:{each[1]}".encode())
+        digests.append(state.digest())
+    return struct.unpack(f">{len(digests)}q", b"".join(digests))
 
 
 @dataclass(slots=True)
@@ -68,6 +81,7 @@ class EventIds:
 
     def __init__(self, *, run: int = _RUN, key_of: Callable[[Identity], int] = event_key) -> None:
         self.key_of = key_of
+        self._keys_together = key_of is event_key
         self.last_seq = 0
         """The newest event whose identity is in memory or in the table."""
         self._run = run
@@ -75,6 +89,12 @@ class EventIds:
         self._newest: dict[int, int] = {}
         self._joining: _Run | None = None
         self._pending = _Pending()
+
+    def keys_of(self, identities: Sequence[Sequence[Any]]) -> Sequence[int]:
+        """Return the keys of many identities, of each its first two items."""
+        if self._keys_together:
+            return event_keys(identities)
+        return [self.key_of((org_id, event_id)) for org_id, event_id, *_ in identities]
 
     def glance(self, key: int) -> list[int]:
         """Return the seqs of events in memory that may have this key."""
@@ -121,15 +141,20 @@ class EventIds:
         """Take over new events as (key, seq), rising in seq, and let older ones join the table beside them."""
         if not identities:
             return
-        if taken := self.keep(identities):
+        self._pending.last_seq = identities[-1][1]
+        if taken := self._keep(identities):
             insert_rows(connection, "insert_keys", taken)
+        self.let_join(connection)
+
+    def reserve_new(self, keys: Sequence[int], first_seq: int) -> None:
+        """Take over new events, one after the other, whose keys ``are_new_here``; ``let_join`` is to be called too."""
+        self._pending.last_seq = first_seq + len(keys) - 1
+        self._pending.seqs.update(zip(keys, count(first_seq)))
+
+    def let_join(self, connection: Connection) -> None:
+        """Let older events join the table beside the new ones, where any are to."""
         if self.are_to_join:
             self._join(connection)
-
-    def keep(self, identities: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Take over new events as (key, seq), rising in seq; return those whose key is taken, which are to join now."""
-        self._pending.last_seq = identities[-1][1]
-        return self._keep(identities)
 
     def forget(self, identities: Sequence[tuple[int, int]]) -> None:
         """Let go of events as (key, seq), which the table has been rid of: they are not to join it again."""

@@ -1,12 +1,13 @@
 """Recording events with the deliveries they call for, many publications at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import orjson
 
 from tidings.model import PlannedDelivery
-from tidings.store.answers import Decided, new, repeated
+from tidings.store.answers import NOTHING, Decided, new, repeated
 from tidings.store.moved import MovesSeen
 from tidings.store.sqlite.contacts import keep_contacts
 from tidings.store.sqlite.digests import gather
@@ -14,13 +15,16 @@ from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, Value, inser
 from tidings.store.sqlite.ids import EventIds, Identity
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.ordering import keep_order
+from tidings.store.sqlite.publications import Columns, Publications
 from tidings.store.values import (
     Publication,
+    Recorded,
     RecordResult,
     StoredEvent,
 )
 
-_NOT_JOINED: Final[Mapping[str, str]] = {}
+_REVISION: Final = StoredEvent._fields.index("revision")
+_RULES: Final = StoredEvent._fields.index("matched_rules")
 _LEAP: Final = 4_096
 """How far ahead a revision's use is noted, so that it is noted seldom; it then stays that much longer."""
 
@@ -37,55 +41,62 @@ class Recorder:
 
     def record(self, connection: Connection, requests: Sequence[Sequence[Publication]]) -> list[list[RecordResult]]:
         """Record the publications of several calls; the first of those that share an identity counts."""
-        publications = _flat(requests)
-        results = self._record_new(connection, publications) or self._record(connection, publications)
-        return _by_request(results, requests)
+        asked = Publications.joined(requests)
+        results = self._record_new(connection, asked) if asked.are_usual else None
+        return _by_request(self._record(connection, list(asked)) if results is None else results, requests)
 
     def record_alone(
         self, connection: Connection, requests: Sequence[Sequence[Publication]]
     ) -> list[list[RecordResult]] | None:
         """Record where one statement does it all, which is a transaction of its own; None: nothing was done."""
-        publications = _flat(requests)
-        if any(each.deliveries for each in publications):
+        asked = Publications.joined(requests)
+        if asked.planned or asked.extras or len(asked.events) > MOST_ROWS or self._ids.are_to_join:
             return None
-        last_seq = self._ids.last_seq + len(publications)
-        if any(last_seq > self._noted.get(each.event.revision, -1) for each in publications):
+        last_seq = self._ids.last_seq + len(asked.events)
+        if any(last_seq > self._noted.get(each, -1) for each in {event[_REVISION] for event in asked.events}):
             return None
-        results = self._record_new(connection, publications, alone=True)
+        results = self._record_new(connection, asked, alone=True)
         return None if results is None else _by_request(results, requests)
 
     def _record_new(
-        self, connection: Connection, publications: Sequence[Publication], *, alone: bool = False
+        self, connection: Connection, asked: Publications, *, alone: bool = False
     ) -> list[RecordResult] | None:
-        """Record what nobody has recorded before and what asks for nothing unusual; None: nothing was done.
+        """Record what nobody has recorded before, usual as it is; None: nothing was done.
 
         That is nearly everything. It is found out and stored in one statement: each one gives the interpreter away,
         and with single events a transaction of ten statements costs more than the events.
         """
-        ids = self._ids
-        if len(publications) > MOST_ROWS or any(map(_is_unusual, publications)) or (alone and ids.are_to_join):
-            return None
-        keys = [ids.key_of((each.event.org_id, each.event.event_id)) for each in publications]
-        if not ids.are_new_here(keys):
+        ids, events = self._ids, asked.events
+        keys = ids.keys_of(events)
+        if not events or not ids.are_new_here(keys):
             return None
         first = ids.last_seq + 1
-        rows = [_event_row(seq, each.event) for seq, each in enumerate(publications, first)]
+        rows = _event_rows(events, first)
         known = (ids.last_seq, ids.indexed_seq, orjson.dumps(keys).decode())
-        if not insert_together(connection, "insert_new_events", rows, *known):
+        if not insert_together(connection, "insert_new_events", rows[:MOST_ROWS], *known):
             return None
-        identities = [(key, seq) for seq, key in enumerate(keys, first)]
-        if alone:
-            ids.keep(identities)
-            return [new(each, _NOT_JOINED) for each in publications]
-        ids.reserve(connection, identities)
-        planned = [(seq, each) for seq, each in enumerate(publications, first) if each.deliveries]
-        if planned:
-            deliveries = [_delivery_row(seq, each.event, one) for seq, each in planned for one in each.deliveries]
-            insert_rows(connection, "insert_deliveries", deliveries)
-            keep_order(connection, [one.id for _, each in planned for one in each.deliveries if one.lane is not None])
-            self._moves.work_came()
-        self._note_use(connection, {each.event.revision: seq for seq, each in enumerate(publications, first)})
-        return [new(each, _NOT_JOINED) for each in publications]
+        ids.reserve_new(keys, first)
+        if not alone:
+            insert_rows(connection, "insert_events", rows[MOST_ROWS:])
+            ids.let_join(connection)
+            self._plan(connection, asked, first)
+            self._note_use(connection, {event[_REVISION]: seq for seq, event in enumerate(events, first)})
+        return _new_results(asked)
+
+    def _plan(self, connection: Connection, asked: Publications, first_seq: int) -> None:
+        """Store the deliveries of new events."""
+        if not asked.planned:
+            return
+        events = asked.events
+        rows = [
+            _delivery_row(first_seq + place, events[place], each)
+            for place, planned in asked.planned.items()
+            for each in planned
+        ]
+        insert_rows(connection, "insert_deliveries", rows)
+        in_lanes = [each.id for planned in asked.planned.values() for each in planned if each.lane is not None]
+        keep_order(connection, in_lanes)
+        self._moves.work_came()
 
     def _record(self, connection: Connection, publications: Sequence[Publication]) -> list[RecordResult]:
         identities = [(each.event.org_id, each.event.event_id) for each in publications]
@@ -106,7 +117,7 @@ class Recorder:
                 results.append(repeated(known, event))
                 continue
             seq += 1
-            events.append(_event_row(seq, event))
+            events += _event_rows([event], seq)
             reserved.append((key, seq))
             used[event.revision] = seq
             if publication.call_offs:
@@ -164,21 +175,23 @@ class Recorder:
                 connection.execute(SQL["use_revision"], {"id": revision, "used_seq": seq + _LEAP})
 
 
-def _flat(requests: Sequence[Sequence[Publication]]) -> Sequence[Publication]:
-    return requests[0] if len(requests) == 1 else [each for request in requests for each in request]
-
-
-def _by_request(results: Sequence[RecordResult], requests: Sequence[Sequence[Publication]]) -> list[list[RecordResult]]:
+def _by_request(results: list[RecordResult], requests: Sequence[Sequence[Publication]]) -> list[list[RecordResult]]:
+    if len(requests) == 1:
+        return [results]
     answers = iter(results)
-    return [[next(answers) for _ in request] for request in requests]
+    return [list(islice(answers, len(request))) for request in requests]
 
 
-def _is_unusual(publication: Publication) -> bool:
-    """Say whether recording it changes more than its event and deliveries."""
-    _, planned, call_offs, contact, swallows = publication
-    if call_offs or contact is not None or swallows is not None:
-        return True
-    return bool(planned) and any(each.digest is not None for each in planned)
+def _new_results(asked: Publications) -> list[RecordResult]:
+    """Answer for new events that have joined no digest."""
+    results = [NOTHING] * len(asked.events)
+    for place, event in enumerate(asked.events):
+        if event[_RULES]:
+            results[place] = RecordResult(Recorded.NEW, event[_RULES])
+    for place, planned in asked.planned.items():
+        ids = tuple(each.id for each in planned)
+        results[place] = RecordResult(Recorded.NEW, asked.events[place][_RULES], ids)
+    return results
 
 
 def _decided(connection: Connection, seqs: Sequence[int]) -> dict[Identity, Decided]:
@@ -191,26 +204,32 @@ def _decided(connection: Connection, seqs: Sequence[int]) -> dict[Identity, Deci
     }
 
 
-def _event_row(seq: int, event: StoredEvent) -> tuple[Value, ...]:
-    """Return an event's columns; but for the last two they are those of the port's value, in its order."""
-    rules = event.matched_rules
-    return (seq, *event[:-2], orjson.dumps(rules).decode() if rules else "[]", event.trace or None)
+def _event_rows(events: Iterable[Columns], first_seq: int) -> list[tuple[Value, ...]]:
+    """Return the columns of events that follow each other; but for the last two they are those of the port's value."""
+    # fmt: off
+    return [
+        (seq, org, key, name, at, revision, content, digest, customer, orjson.dumps(rules).decode() if rules else "[]",
+         trace or None)
+        for seq, (org, key, name, at, revision, content, digest, customer, rules, trace) in enumerate(events, first_seq)
+    ]
+    # fmt: on
 
 
-def _delivery_row(seq: int, event: StoredEvent, planned: PlannedDelivery) -> tuple[Value, ...]:
+def _delivery_row(seq: int, event: Columns, planned: PlannedDelivery) -> tuple[Value, ...]:
+    org_id, event_id, name, received_at, revision, *_ = event
     return (
         planned.id,
         seq,
-        event.org_id,
-        event.event_id,
-        event.name,
-        event.revision,
+        org_id,
+        event_id,
+        name,
+        revision,
         planned.rule_id,
         planned.action,
         planned.channel.value,
         str(planned.recipient),
         planned.customer_id,
-        event.received_at,
+        received_at,
         planned.due_at,
         planned.expires_at,
         planned.due_at,
