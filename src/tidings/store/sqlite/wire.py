@@ -9,7 +9,7 @@ import marshal
 import pickle
 import struct
 import traceback
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -57,8 +57,15 @@ class Frames:
     def __init__(self) -> None:
         self._held = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Any]:
-        """Take in some bytes and yield the values of the frames that they complete."""
+    def feed(self, data: bytes) -> Iterable[Any]:
+        """Take in some bytes and return the values of the frames that they complete."""
+        if not self._held and len(data) > _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(data)
+            if length == len(data) - _LENGTH.size:  # nearly always: no need to hold it
+                return (marshal.loads(memoryview(data)[_LENGTH.size :]),)  # noqa: S302 (from our own process)
+        return self._complete(data)
+
+    def _complete(self, data: bytes) -> Iterator[Any]:
         held = self._held
         held += data
         start = 0
