@@ -281,8 +281,10 @@ def test_webhooks_stand_in_line_by_customer_where_their_endpoint_keeps_order() -
 @pytest.mark.parametrize("customer", [4711, None])
 def test_a_route_that_is_kept_plans_what_is_worked_out_for_each_event(timing: str, customer: int | None) -> None:
     brands = BRANDS.replace('hooks", secrets: [env:EXAMPLE_CRM_SECRET]', 'hooks", secrets: [env:A], ordering: customer')
-    webhooks = "[{webhook: {to: all}}, {webhook: {to: crm}}]"
-    rules = ruleset(rule(f"event: pointsExpiryReminder\n{timing}notify: {webhooks}"), brands)
+    brands = brands.replace("duty@example.com]", "duty@example.com, loyalty-team@example.com]")
+    mails = ", ".join(f"{{email: {{to: {to}, template: t}}}}" for to in ("customer", "desk@example.com", "brand"))
+    notify = f"[{{webhook: {{to: all}}}}, {mails}, {{webhook: {{to: crm}}}}]"
+    rules = ruleset(rule(f"event: pointsExpiryReminder\n{timing}notify: {notify}"), brands)
     one = rules.rule("one")
     assert one is not None
     event = points_expiring(customer=customer)
@@ -299,7 +301,16 @@ def test_a_route_that_is_kept_plans_what_is_worked_out_for_each_event(timing: st
             failed=pytest.fail,
         )
         assert found == tuple(worked_out)
-    assert [each.recipient.name for each in again] == ["crm", "lake", "crm"]
+    named = [each.recipient.name for each in again]
+    assert named == [
+        "crm",
+        "lake",
+        str(customer or ""),
+        "desk@example.com",
+        "loyalty-team@example.com",
+        "duty@example.com",
+        "crm",
+    ]
     assert rules.routes[one.id, ORG] is not None
 
 

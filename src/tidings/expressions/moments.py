@@ -7,6 +7,7 @@ last millisecond before the next day begins, however long the day is.
 import math
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any, Final
 
 from tidings.expressions.errors import Fault, InvalidValue
@@ -42,13 +43,18 @@ def _whole(function: str, value: float) -> int:
 
 def _from_text(text: str, zone: tzinfo) -> int:
     if DATE.fullmatch(text):
-        following = date.fromisoformat(text) + timedelta(days=1)
-        start = datetime(following.year, following.month, following.day, tzinfo=zone)
-        return _milliseconds(start) - 1
+        return _end_of_day(text, zone)
     if not MOMENT.fullmatch(text):
         raise ValueError(text)
     read = datetime.fromisoformat(text.replace(" ", "T", 1).replace(" ", ""))
     return _milliseconds(read if read.tzinfo else read.replace(tzinfo=zone))
+
+
+@lru_cache(maxsize=1024)
+def _end_of_day(text: str, zone: tzinfo) -> int:
+    """Return the end of a day; the events of a campaign mostly carry one of a few."""
+    following = date.fromisoformat(text) + timedelta(days=1)
+    return _milliseconds(datetime(following.year, following.month, following.day, tzinfo=zone)) - 1
 
 
 def _milliseconds(when: datetime) -> int:

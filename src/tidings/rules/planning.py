@@ -11,7 +11,7 @@ from tidings.model import Brand, Channel, DeliveryIds, PlannedDelivery, Recipien
 from tidings.rules.forms import is_address
 from tidings.rules.gathering import gathered
 from tidings.rules.hours import next_time
-from tidings.rules.routes import Route
+from tidings.rules.routes import AnyRoute, CustomerRoute, Route
 from tidings.rules.ruleset import Action, EmailAction, Rule, RuleSet, WebhookAction
 
 _MOST_ROUTES: Final = 10_000
@@ -49,7 +49,7 @@ def due(rule: Rule, evaluate: Evaluate, zone: tzinfo, *, now: int) -> int:
         raise fault.error(fault.message, hint=fault.hint) from None
 
 
-def routes(ruleset: RuleSet, rule: Rule, brand: Brand) -> tuple[Route, ...] | None:
+def routes(ruleset: RuleSet, rule: Rule, brand: Brand) -> tuple[AnyRoute, ...] | None:
     """Return where a rule goes for a brand, whatever the event; None where that is to be asked of ``deliveries``."""
     kept, key = ruleset.routes, (rule.id, brand.org_id)
     try:
@@ -61,19 +61,34 @@ def routes(ruleset: RuleSet, rule: Rule, brand: Brand) -> tuple[Route, ...] | No
         return found
 
 
-def _routes(rule: Rule, brand: Brand) -> tuple[Route, ...] | None:
+def _routes(rule: Rule, brand: Brand) -> tuple[AnyRoute, ...] | None:
     timing = rule.timing
     if timing.digest is not None or isinstance(timing.send_at, time):
         return None
-    found: list[Route] = []
+    found: list[AnyRoute] = []
     for position, action in enumerate(rule.actions):
-        if not isinstance(action, WebhookAction) or not (endpoints := _endpoints(action, brand)):
+        is_revocable = bool(timing.cancel_on)
+        if action.to == "customer" and isinstance(action, EmailAction):
+            found.append(CustomerRoute(brand.org_id, rule.id, position, is_revocable))
+            continue
+        recipients = _standing(action, brand)
+        if not recipients or None in recipients:  # what is wrong with it, each decision tells
             return None
-        for recipient in dict.fromkeys(endpoints):
+        channel = Channel.EMAIL if isinstance(action, EmailAction) else Channel.WEBHOOK
+        for recipient in dict.fromkeys(each for each in recipients if each is not None):
             ids = DeliveryIds.to(recipient, org_id=brand.org_id, rule_id=rule.id, action=position)
             lane = None if timing.is_later else _lanes(brand, recipient)
-            found.append(Route(rule.id, position, recipient, ids, lane, bool(timing.cancel_on)))
+            found.append(Route(rule.id, position, channel, recipient, ids, lane, is_revocable))
     return tuple(found)
+
+
+def _standing(action: Action, brand: Brand) -> list[Recipient | None]:
+    """Return the recipients that an action has whatever the event; none where the event names them."""
+    if isinstance(action, WebhookAction):
+        return [*_endpoints(action, brand)]
+    if isinstance(action.to, Expression):
+        return []
+    return [_by_address(each) for each in (brand.alerts_to if action.to == "brand" else (action.to,))]
 
 
 def deliveries(  # noqa: PLR0913 (what a delivery is made of, by name)

@@ -10,7 +10,7 @@ from tidings.expressions import Expression
 from tidings.model import SERVICE, Brand
 from tidings.rules.index import EventIndex
 from tidings.rules.pace import Pace, unhurried
-from tidings.rules.routes import Route
+from tidings.rules.routes import AnyRoute
 from tidings.rules.subject import BoundExpressions
 from tidings.rules.timing import Timing
 
@@ -108,7 +108,7 @@ class RuleSet:
         return self._bound.setdefault(event_name, BoundExpressions(event_name)) if found is None else found
 
     @cached_property
-    def routes(self) -> dict[tuple[str, int], tuple[Route, ...] | None]:
+    def routes(self) -> dict[tuple[str, int], tuple[AnyRoute, ...] | None]:
         """Where rules go, by rule and organisation, as far as planning has met them; None: each event has a say."""
         return {}
 
