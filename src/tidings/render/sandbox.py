@@ -22,6 +22,7 @@ from tidings.render.absence import Missing
 from tidings.render.filters import FILTERS, TESTS
 from tidings.render.limits import BUDGET, Budget, LimitReached, bounded_range, check_length
 from tidings.render.printing import printed, printed_in_markup
+from tidings.render.remembering import READ, remembering
 
 GLOBALS: Final[Mapping[str, Any]] = {"range": bounded_range, "namespace": Namespace}
 """The functions a template may call, besides its macros and ``loop.cycle``."""
@@ -217,8 +218,12 @@ class Library(BaseLoader):
         name = self._resolve(name)
         if name not in self._sources:
             raise TemplateNotFound(name)
-        code = _compiled(cast("Sandbox", environment), name, self._sources[name])
-        return Template.from_code(environment, code, dict(globals or {}), None)
+        sandbox = cast("Sandbox", environment)
+        code, is_alone = _compiled(sandbox, name, self._sources[name])
+        template = Template.from_code(environment, code, dict(globals or {}), None)
+        if is_alone and sandbox.looked_up[name] <= READ:
+            template.root_render_func = remembering(template.root_render_func)
+        return template
 
     def list_templates(self) -> list[str]:
         """Return every path."""
@@ -238,12 +243,23 @@ def folded(tree: nodes.Template, environment: Environment) -> nodes.Template:
 
 
 _REMEMBERED: Final = 20_000
-_COMPILED: Final[dict[tuple[str, str, bool], tuple[CodeType, frozenset[str]]]] = {}
-"""Code, and what it looks up, by name, text and escaping: it is the same in every language and every rulebook."""
+_COMPILED: Final[dict[tuple[str, str, bool], tuple[CodeType, frozenset[str], bool]]] = {}
+"""Code, what it looks up, and whether it stands alone, by name, text and escaping: in any language and rulebook."""
+
+_OTHERS: Final[tuple[type[nodes.Node], ...]] = (
+    nodes.Include,
+    nodes.Import,
+    nodes.FromImport,
+    nodes.Macro,
+    nodes.CallBlock,
+)
 
 
-def _compiled(environment: Sandbox, name: str, text: str) -> CodeType:
-    """Compile a template, from its tree if it has been parsed; or take its code from memory."""
+def _compiled(environment: Sandbox, name: str, text: str) -> tuple[CodeType, bool]:
+    """Compile a template, from its tree if it has been parsed; or take its code from memory.
+
+    Say too whether it stands alone: includes nothing, and defines nothing that others may call.
+    """
     tree = environment.read.pop(name, None)
     key = (name, text, bool(environment.autoescape))
     known = _COMPILED.get(key)
@@ -254,9 +270,9 @@ def _compiled(environment: Sandbox, name: str, text: str) -> CodeType:
         code = environment.compile(tree, name, name)
         if len(_COMPILED) >= _REMEMBERED:
             _COMPILED.clear()
-        known = _COMPILED[key] = (code, environment.looked_up[name])
+        known = _COMPILED[key] = (code, environment.looked_up[name], next(tree.find_all(_OTHERS), None) is None)
     environment.looked_up[name] = known[1]
-    return known[0]
+    return known[0], known[2]
 
 
 class _Meters(NodeTransformer):
