@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels_kit import an_email
-from tidings.channels.compose import Unsendable, compose
+from tidings.channels.compose import Unsendable, checked_lines, compose
 
 PRINTABLE = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]))
 LINES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"))
@@ -203,3 +203,20 @@ def test_a_text_that_holds_the_boundary_does_not_end_its_part() -> None:
     trap = "--=_dlv_example\nContent-Type: text/plain\n\nforged\n"
     message = parsed(compose(an_email(text=trap)).content)
     assert (len(list(message.iter_parts())), text_of(message, "plain")) == (2, trap)
+
+
+LINE_ENDS = st.lists(st.sampled_from(["\r", "\n", "\r\n", ".", "a", "\x0b", "ü" * 40, "=", " "]), max_size=12).map(
+    "".join
+)
+
+
+@given(text=LINE_ENDS, html=LINE_ENDS)
+def test_no_line_end_is_read_differently_by_another_relay(text: str, html: str) -> None:
+    content = compose(replace(an_email(), text=text, html=html)).content
+    assert checked_lines(content) == content
+
+
+@pytest.mark.parametrize("lines", [b"a\nb\r\n", b"a\rb\r\n", b"a\r\r\n", b"a\n\r"])
+def test_headers_with_other_line_ends_are_not_written(lines: bytes) -> None:
+    with pytest.raises(Unsendable, match="bare CR or LF"):
+        checked_lines(lines)

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tidings.channels.compose import Composed
+from tidings.channels.compose import Composed, checked_lines
 
 _SIGNED: Final = (
     "from",
@@ -115,7 +115,7 @@ def sign(message: Composed, keys: Iterable[SigningKey], *, date: int) -> Compose
     headers = _relaxed_headers(head)
     body_hash = base64.b64encode(hashlib.sha256(_relaxed_body(body)).digest()).decode()
     signatures = [_signature(key, headers, body_hash, date=date) for key in keys]
-    return replace(message, content=b"".join((*signatures, message.content)))
+    return message._replace(content=checked_lines(b"".join(signatures)) + message.content)
 
 
 def _signature(key: SigningKey, headers: Mapping[str, bytes], body_hash: str, *, date: int) -> bytes:
