@@ -3,7 +3,10 @@
 import asyncio
 import os
 import signal
+import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 
 from family_kit import writer_process
 from store_kit import make_event, make_publication, make_publications, settlement, waiting
+from tidings.app.serve import _has_cores
 from tidings.errors import InvalidConfiguration, Overloaded, StoreUnavailable
 from tidings.model import (
     Attempt,
@@ -31,9 +35,10 @@ from tidings.store.moved import MovesSeen
 from tidings.store.sqlite import SqliteSettings, open_sqlite
 from tidings.store.sqlite.calls import Work
 from tidings.store.sqlite.codecs import codecs_of
+from tidings.store.sqlite.leases import LeaseRequest
 from tidings.store.sqlite.publications import Publications
 from tidings.store.sqlite.store import SqliteStore
-from tidings.store.sqlite.wire import Codec, Frames, frame
+from tidings.store.sqlite.wire import Asking, Codec, Frames, frame, heard, pickled, told
 from tidings.store.sqlite.writing import Writing
 
 
@@ -91,6 +96,35 @@ async def test_it_ends_with_its_store(tmp_path: Path) -> None:
         process = writer_process()
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+async def test_whose_gateway_is_gone_does_what_was_asked_but_leases_nothing(tmp_path: Path) -> None:
+    path, (first, second) = str(tmp_path / "tidings.db"), make_publications(2)
+    async with open_sqlite(path) as store:
+        await store.record([first])
+    works = [work for work, _ in codecs_of(WRITING)]
+    lease: Work = WRITING.leases.lease
+    record: Work = WRITING.recorder.record
+    wanted = LeaseRequest(now=1 << 49, until=1 << 50, limit=9, weights={})
+    asked = [
+        (0, works.index(lease), 1, CODECS[lease].ask(wanted)),
+        (1, works.index(record), 1, CODECS[record].ask([second])),
+    ]
+    ours, theirs = socket.socketpair()
+    with ours:
+        program = [sys.executable, "-P", "-m", "tidings.store.sqlite.writer", str(theirs.fileno())]
+        with theirs:
+            process = subprocess.Popen(program, pass_fds=[theirs.fileno()])  # noqa: ASYNC220 (nothing else runs here)
+        ours.sendall(frame((pickled((path, SqliteSettings())),)))
+        (ready,) = Frames().feed(ours.recv(1 << 16))
+        process.send_signal(signal.SIGSTOP)
+        ours.sendall(frame(Asking(False, asked, [])))  # noqa: FBT003 (nobody follows)
+    process.send_signal(signal.SIGCONT)
+
+    assert (ready[0], process.wait(30)) == (True, 0)
+    async with open_sqlite(path) as store:
+        assert await store.get_event(50750, second.event.event_id) == second.event
+        assert await store.get_delivery(first.deliveries[0].id) == (waiting(first), ())
 
 
 async def test_what_is_given_up_before_it_began_is_left_undone(store: SqliteStore) -> None:
@@ -161,6 +195,16 @@ async def test_two_processes_on_one_file_see_what_the_other_recorded(tmp_path: P
         assert [each.recorded for each in await right.record([one, two])] == [Recorded.DUPLICATE, Recorded.NEW]
         assert await left.get_event(50750, two.event.event_id) == two.event
         assert await left.get_delivery(two.deliveries[0].id) == (waiting(two), ())
+
+
+def test_on_one_core_a_gateway_writes_by_itself() -> None:
+    usable = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(usable)})
+        assert not _has_cores()
+    finally:
+        os.sched_setaffinity(0, usable)
+    assert _has_cores() == (len(usable) > 1)
 
 
 # What travels
@@ -296,6 +340,12 @@ def _types(value: object) -> object:
     """Return the types of a value and of all in it: tuples of different kinds are equal, and so are texts and names."""
     within = [_types(each) for each in value] if isinstance(value, tuple) else []
     return type(value), within
+
+
+def test_an_error_that_cannot_travel_is_told_by_its_kind() -> None:
+    arrived = heard(told(ValueError(lambda: None)))
+
+    assert (type(arrived), str(arrived)) == (RuntimeError, "ValueError while writing")
 
 
 @given(st.lists(st.tuples(numbers, st.binary(max_size=40)), max_size=5), st.integers(1, 7))

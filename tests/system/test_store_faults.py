@@ -1,8 +1,10 @@
 """A full disk and a locked database, as publishers see them: a clear refusal in time, nothing by halves, on again."""
 
 import asyncio
+import os
 import re
 import resource
+import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +12,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+import grpc
 import pytest
 
 from disk_kit import filled_up, small_disk
@@ -105,6 +108,27 @@ async def test_what_was_sent_while_the_disk_was_full_is_settled_once_there_is_ro
             await eventually(lambda: _logged(gateway, "cannot serve"))
         assert state_of(await gateway.ended(answer.delivery_ids[0])) == "DELIVERED"
     assert len(sink.received) == 1
+
+
+async def test_a_gateway_whose_writer_is_killed_refuses_until_there_is_another(tmp_path: Path, sink: HttpSink) -> None:
+    async with running_gateway(configured(tmp_path, sink)) as gateway:
+        first = await gateway.publish(issued("before"))
+        os.kill(writer_process(gateway.process.pid), signal.SIGKILL)
+        refused: list[grpc.StatusCode] = []
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    second = await gateway.publish(issued("after"))
+                except grpc.aio.AioRpcError as error:
+                    refused.append(error.code())
+                    await asyncio.sleep(0.02)
+                else:
+                    break
+        names = [*first.delivery_ids, *second.delivery_ids]
+        assert {state_of(await gateway.ended(name)) for name in names} == {"DELIVERED"}
+        assert any(line["event"] == "store.writer_ended" for line in gateway.log)
+    assert set(refused) == {grpc.StatusCode.UNAVAILABLE}
+    assert sorted(call.headers["webhook-id"] for call in sink.received) == sorted(names)
 
 
 @asynccontextmanager

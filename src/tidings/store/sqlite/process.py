@@ -30,8 +30,6 @@ _STOP_SECONDS: Final = 30.0
 """How long the process may take to end once it has answered everything."""
 _PAUSES: Final = (0.0, 0.1, 0.5, 2.0, 10.0)
 """How long to wait before each start after a process has ended by itself, seconds; the last one from then on."""
-
-
 _BUFFER: Final = 1 << 20
 """How much may be on its way in the socket, bytes, where the system allows it."""
 _NO_MORE: Final = More([], [])

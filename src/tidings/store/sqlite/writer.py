@@ -112,8 +112,6 @@ class _Writer:
                 return bool(self._waiting)
             for value in self._frames.feed(data):
                 self._take_in(Asking(*value))
-            if len(data) < _AT_ONCE and self._waiting:
-                return True
 
     def _take_in(self, asking: Asking) -> None:
         self._follower.followed = asking.followed
