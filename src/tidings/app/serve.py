@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from tidings.app.affinity import kept_affinity
 from tidings.app.compose import Gateway, open_gateway
 from tidings.app.role import Role
 from tidings.authoring import Reloader, ReloadStatus
@@ -31,13 +32,17 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
         InvalidConfiguration, InvalidRulebook: it cannot start as configured.
     """
     _raise_descriptor_limit()
+    apart = _has_cores()  # all there are, before this thread keeps to some
     async with (
+        kept_affinity(settings.cpu_affinity) as affinity,
         _stop_signal() as stop,
-        open_gateway(settings, role=role, apart=_has_cores()) as gateway,
+        open_gateway(settings, role=role, apart=apart) as gateway,
         _reload_signal(gateway.reloader),
     ):
+        if affinity is not None:
+            affinity.settle(gateway.grpc.pollers if gateway.grpc is not None else ())
         await gateway.start_serving()
-        _announce(gateway, settings, role)
+        _announce(gateway, settings, role, processor=None if affinity is None else affinity.home)
         dispatch_ended = asyncio.create_task(_watch(gateway.dispatching), name="dispatch watch")
         stopped = asyncio.create_task(stop.wait(), name="stop signal")
         await asyncio.wait({stopped, dispatch_ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -64,7 +69,7 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _announce(gateway: Gateway, settings: Settings, role: Role) -> None:
+def _announce(gateway: Gateway, settings: Settings, role: Role, *, processor: int | None) -> None:
     for problem in gateway.rulebooks.current.problems:
         log.warning(events.RULEBOOK_LOADED, problem=str(problem))
     if settings.http.public_url is None and (lacking := _unsubscribable(gateway.rulebooks.current.rules)):
@@ -82,6 +87,7 @@ def _announce(gateway: Gateway, settings: Settings, role: Role) -> None:
         store=settings.store.partition(":")[0],
         rules=len(gateway.rulebooks.current.rules.rules),
         revision=gateway.rulebooks.current.revision,
+        processor="any" if processor is None else processor,
     )
 
 

@@ -2,9 +2,10 @@
 
 from tidings.config.reference import Setting, settings_reference, write_reference
 from tidings.config.secrets import read_secret
-from tidings.config.settings import LogSettings, ReloadSettings, Settings, TraceSettings, load_settings
+from tidings.config.settings import CpuAffinity, LogSettings, ReloadSettings, Settings, TraceSettings, load_settings
 
 __all__ = [
+    "CpuAffinity",
     "LogSettings",
     "ReloadSettings",
     "Setting",

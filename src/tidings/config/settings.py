@@ -20,6 +20,8 @@ from tidings.rpc import GrpcSettings
 from tidings.telemetry import Form, Level
 from tidings.web import HttpSettings, IntakeSettings
 
+CpuAffinity = Literal["auto", "none"]
+
 
 class LogSettings(BaseModel):
     """The ``log`` section: what is logged, and how."""
@@ -77,6 +79,11 @@ class Settings(BaseSettings):
     drain_delay: Duration | Literal[0] = 0
     """How long a stopping gateway still answers calls after health and readiness have turned, so that a load balancer
     can notice first; a little more than the time between two of its checks."""
+
+    cpu_affinity: CpuAffinity = "auto"
+    """With ``auto`` the event loop of a gateway keeps to one processor, another than those of other gateways here, and
+    its other threads keep off that one; it moves when it has to wait there while another processor has time. ``none``
+    leaves all of that to the system."""
 
     auth: AuthSettings = Field(default_factory=AuthSettings)
     grpc: GrpcSettings = Field(default_factory=GrpcSettings)

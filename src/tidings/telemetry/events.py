@@ -7,6 +7,7 @@ message texts or secrets; customers' ids are personal too, so a line names the d
 from typing import Final
 
 GATEWAY_STARTED: Final = "gateway.started"
+GATEWAY_MOVED: Final = "gateway.moved"
 GATEWAY_STOPPING: Final = "gateway.stopping"
 GATEWAY_STOPPED: Final = "gateway.stopped"
 GATEWAY_GONE: Final = "gateway.gone"

@@ -1,0 +1,150 @@
+"""On which processors a gateway's threads run, asked of the system."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from family_kit import family, writer_process
+from gateway_kit import eventually, running_gateway, write_config
+from rulebook_kit import write_rulebook
+from tidings.app.affinity import Look, better_processor
+from tidings.events import convert_one, sample
+
+HERE = frozenset(os.sched_getaffinity(0))
+pytestmark = pytest.mark.skipif(len(HERE) == 1, reason="there is one processor for all threads")
+
+
+def config(folder: Path, **settings: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    rules = write_rulebook(folder / "rules", crm="http://127.0.0.1:9/")
+    return write_config(folder, rules=str(rules), **settings)
+
+
+def tasks(process: int) -> list[int]:
+    return [int(each.name) for each in Path(f"/proc/{process}/task").iterdir()]
+
+
+def home(process: int) -> int:
+    """Return the processor of a process's event loop."""
+    (found,) = os.sched_getaffinity(process)
+    return found
+
+
+async def test_the_event_loop_and_its_poller_have_a_processor_which_all_others_keep_off(tmp_path: Path) -> None:
+    async with running_gateway(config(tmp_path)) as gateway:
+        await gateway.publish(convert_one(sample("pointsExpiryReminder")).event)
+        loop = gateway.process.pid
+        at_home = {each for each in tasks(loop) if os.sched_getaffinity(each) == {home(loop)}}
+        (poller,) = at_home - {loop}
+        assert os.sched_getscheduler(loop) == os.SCHED_OTHER
+        assert os.sched_getscheduler(poller) == os.SCHED_BATCH
+        others = {each for process in family(loop) for each in tasks(process)} - at_home
+        assert len(others) > len(at_home)
+        assert {os.sched_getaffinity(each) == HERE - {home(loop)} for each in others} == {True}
+        assert {os.sched_getscheduler(each) for each in others} == {os.SCHED_BATCH}
+        (started,) = (each for each in gateway.log if each["event"] == "gateway.started")
+        assert started["processor"] == home(loop)
+
+
+async def test_a_writer_that_is_started_again_keeps_off_as_well(tmp_path: Path) -> None:
+    async with running_gateway(config(tmp_path)) as gateway:
+        first = writer_process(gateway.process.pid)
+        os.kill(first, signal.SIGKILL)
+
+        async def another() -> int | None:
+            found = [each for each in family(gateway.process.pid)[1:] if each != first]
+            return found[0] if found else None
+
+        writer = await eventually(another)
+        assert os.sched_getaffinity(writer) == HERE - {home(gateway.process.pid)}
+        assert os.sched_getscheduler(writer) == os.SCHED_BATCH
+
+
+async def test_two_gateways_take_two_processors(tmp_path: Path) -> None:
+    async with running_gateway(config(tmp_path / "one")) as one, running_gateway(config(tmp_path / "two")) as two:
+        assert home(one.process.pid) != home(two.process.pid)
+
+
+async def test_none_leaves_it_to_the_system(tmp_path: Path) -> None:
+    async with running_gateway(config(tmp_path, cpu_affinity="none")) as gateway:
+        found = [each for process in family(gateway.process.pid) for each in tasks(process)]
+        assert {os.sched_getaffinity(each) == HERE for each in found} == {True}
+        assert {os.sched_getscheduler(each) for each in found} == {os.SCHED_OTHER}
+
+
+LOOP = """
+import asyncio, os, threading
+from tidings.app.affinity import Affinity, better_processor
+
+async def main():
+    affinity = Affinity.begin()
+    affinity.settle(())
+    print("began", affinity.home, flush=True)
+    input()
+    before = after = affinity.look()
+    while after.at < before.at + 1:
+        sum(range(50_000))  # the loop must want its processor to be kept from it
+        after = affinity.look()
+    passed = after.at - before.at
+    # whether others have time is up to what else runs here: say that they have
+    after = after._replace(idle={each: idle + passed for each, idle in before.idle.items()})
+    found = better_processor(affinity.home, affinity.usable, before, after)
+    idle = sum(affinity.look().idle.values()) - sum(before.idle.values())
+    print("found", found, 0 <= idle <= 3 * passed * len(before.idle), flush=True)
+    affinity.move(found)
+    print("moved", *os.sched_getaffinity(0), flush=True)
+    print("aside", *await asyncio.to_thread(os.sched_getaffinity, 0), flush=True)
+    affinity.end()
+    print("ended", *sorted(os.sched_getaffinity(0)), flush=True)
+
+asyncio.run(main())
+"""
+BUSY = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    pass
+"""
+
+
+async def test_a_loop_that_waits_for_its_processor_moves_and_all_others_make_room() -> None:
+    pipe = asyncio.subprocess.PIPE
+    loop = await asyncio.create_subprocess_exec(sys.executable, "-c", LOOP, stdin=pipe, stdout=pipe)
+    assert loop.stdin is not None
+    assert loop.stdout is not None
+    _, crowded = (await loop.stdout.readline()).decode().split()
+    crowd = [await asyncio.create_subprocess_exec(sys.executable, "-c", BUSY, crowded) for _ in range(3)]
+    try:
+        loop.stdin.write(b"\n")
+        said = dict([line.decode().split(maxsplit=1) async for line in loop.stdout])
+        assert await loop.wait() == 0
+    finally:
+        for each in crowd:
+            each.kill()
+            await each.wait()
+    home, counts = said["found"].split()
+    assert (home != crowded, counts) == (True, "True")
+    assert said["moved"].split() == [home]
+    assert {int(each) for each in said["aside"].split()} == HERE - {int(home)}
+    assert {int(each) for each in said["ended"].split()} == HERE
+
+
+@pytest.mark.parametrize(
+    ("waited", "idle", "to"),
+    [
+        pytest.param(3.0, {0: 0.0, 1: 6.0}, 1, id="it waited, and the other had time"),
+        pytest.param(2.0, {0: 0.0, 1: 6.0}, None, id="it hardly waited"),
+        pytest.param(3.0, {0: 0.0, 1: 4.0}, None, id="the other was busy, too"),
+        pytest.param(3.0, {0: 9.0, 1: 4.0}, None, id="its own is no other"),
+        pytest.param(3.0, {0: 0.0}, None, id="the system does not tell of the other"),
+    ],
+)
+def test_moving_needs_a_reason_and_a_place(waited: float, idle: dict[int, float], to: int | None) -> None:
+    before = Look(at=100.0, waited=1.0, idle={0: 50.0, 1: 50.0})
+    after = Look(at=110.0, waited=1.0 + waited, idle={each: 50.0 + seconds for each, seconds in idle.items()})
+    assert better_processor(0, {0, 1}, before, after) == to
