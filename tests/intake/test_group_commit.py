@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+import uvloop
 
 from tidings.errors import NotFound, StoreUnavailable, TidingsError
+from tidings.intake import group_commit
 from tidings.intake.group_commit import COMPANY, MOST_TOGETHER, GroupCommit
 
 
@@ -152,6 +154,22 @@ async def test_what_all_give_up_is_left_undone() -> None:
 
     assert await group.run(3) == 6
     assert work.batches == [[1], [3]]
+
+
+def test_a_wait_that_is_over_before_it_begins_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process may stand still between looking at the clock and setting the timer by it."""
+    monkeypatch.setattr(group_commit, "COMPANY", 0.0)
+
+    async def main() -> list[list[int]]:
+        work = _Work()
+        work.go_on.set()
+        group = GroupCommit(work)
+        for numbers in ((1, 2, 3), (4, 5, 6)):  # those of the second wait until they are as many as the first
+            assert await asyncio.gather(*map(group.run, numbers)) == [2 * each for each in numbers]
+        return work.batches
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(main()) == [[1, 2, 3], [4, 5, 6]]
 
 
 async def test_company_that_stays_keeps_the_commit_going() -> None:

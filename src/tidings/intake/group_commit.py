@@ -57,8 +57,10 @@ class GroupCommit(Generic[T, R]):
         self._is_starting = False
         self._company = 1
         """How many went together last time."""
-        self._lonely: asyncio.TimerHandle | None = None
-        """Ends the waiting for as many."""
+        self._lonely: asyncio.Handle | None = None
+        """Ends the waiting for as many,"""
+        self._until = 0.0
+        """at this time of the loop. The handle does not know: uvloop has none with a time for what is due at once."""
         self._patience: asyncio.TimerHandle | None = None
         """Ends the waiting for a commit that takes long."""
 
@@ -75,9 +77,8 @@ class GroupCommit(Generic[T, R]):
             self._is_starting = True
             self._gather(loop)
         elif self._lonely is not None and len(self._things) >= self._company:
-            until = self._lonely.when()
             self._stop_waiting()
-            loop.call_soon(self._look, loop, 0, until)
+            loop.call_soon(self._look, loop, 0)
         elif self._patience is None:
             self._patience = loop.call_later(PATIENCE, self._start)
         try:
@@ -97,17 +98,17 @@ class GroupCommit(Generic[T, R]):
 
     def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start a commit as soon as all are there and a turn of the loop brings nothing more, or it is time."""
-        until = loop.time() + COMPANY
+        self._until = loop.time() + COMPANY
         if len(self._things) < self._company:
-            self._lonely = loop.call_at(until, self._start)
+            self._lonely = loop.call_at(self._until, self._start)
         else:
-            loop.call_soon(self._look, loop, 0, until)
+            loop.call_soon(self._look, loop, 0)
 
-    def _look(self, loop: asyncio.AbstractEventLoop, before: int, until: float) -> None:
+    def _look(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
         if not self._is_starting:
             return  # who had no patience was first
-        if before < (now := len(self._things)) < MOST_TOGETHER and loop.time() < until:
-            loop.call_soon(self._look, loop, now, until)
+        if before < (now := len(self._things)) < MOST_TOGETHER and loop.time() < self._until:
+            loop.call_soon(self._look, loop, now)
         else:
             self._start()
 
