@@ -11,13 +11,10 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self
 
-from tidings.errors import StoreUnavailable
+from tidings.store.calls import AwaitedCall, Calls
 from tidings.store.postgres.driver import Connection, is_passing, translated, trouble
-
-Q = TypeVar("Q")
-R = TypeVar("R")
 
 Work = Callable[[Connection, Sequence[Any]], Awaitable[Sequence[Any]]]
 """Does what several calls ask for, inside a transaction; returns an answer for each, in order."""
@@ -64,36 +61,18 @@ class LaneSettings:
     """Seconds that a transaction may take before its connection is given up."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Call:
-    work: Work
-    request: Any
-    weight: int
-    size: int
-    future: asyncio.Future[Any]
-    only_if_awaited: bool
-
-
-class Lane:
-    """Runs work for one event loop while entered; ``waiting`` rows are queued or under way."""
+class Lane(Calls[Connection]):
+    """Runs work for one event loop while entered."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], settings: LaneSettings, witness: Witness) -> None:
-        self.waiting = 0
-        self.waiting_bytes = 0
-        """How large the events are that are queued or under way."""
-        self._began: float | None = None
-        """When the transaction under way began; None while there is none."""
-        self._took = 0.0
-        """How long the last one took, seconds."""
-        self.transactions = 0
-        """How many transactions were committed: with group commit, far fewer than calls."""
+        super().__init__(asyncio.get_running_loop(), batch_limit=settings.batch_limit)
+        self._transactions = 0
         self._connect = connect
         self._settings = settings
         self._witness = witness
         self._connection: Connection | None = None
-        self._queue: deque[_Call] = deque()
+        self._queue: deque[AwaitedCall] = deque()
         self._called = asyncio.Event()
-        self._closed = False
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._work_off(), name=self._settings.name)
@@ -101,42 +80,19 @@ class Lane:
 
     async def __aexit__(self, *_: object) -> None:
         """Do what is queued, then end the task and the connection."""
-        self._closed = True
+        self.close()
         self._called.set()
         await self._task
 
-    def expected_wait(self) -> float:
-        """Say how long a call made now would wait, seconds, going by the transaction under way and the one before."""
-        if not self.waiting:
-            return 0.0
-        under_way = 0.0 if self._began is None else time.monotonic() - self._began
-        return max(under_way, self._took) * (1 + self.waiting // self._settings.batch_limit)
+    @property
+    def transactions(self) -> int:
+        """How many transactions were committed."""
+        return self._transactions
 
-    async def run(
-        self,
-        work: Callable[[Connection, Sequence[Q]], Awaitable[Sequence[R]]],
-        request: Q,
-        *,
-        weight: int = 1,
-        size: int = 0,
-        only_if_awaited: bool = False,
-    ) -> R:
-        """Return the answer of ``work`` to ``request`` once it is committed.
-
-        With ``only_if_awaited`` it is left undone when the caller has given up before its transaction began.
-        """
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
-        future = asyncio.get_running_loop().create_future()
-        call = _Call(
-            work=work, request=request, weight=weight, size=size, future=future, only_if_awaited=only_if_awaited
-        )
-        self.waiting += weight
-        self.waiting_bytes += size
+    def take(self, call: AwaitedCall) -> None:
+        """Queue it."""
         self._queue.append(call)
         self._called.set()
-        answer: R = await future
-        return answer
 
     async def _work_off(self) -> None:
         while self._queue or not self._closed:
@@ -144,36 +100,34 @@ class Lane:
                 self._called.clear()
                 await self._called.wait()
                 continue
-            self._began = began = time.monotonic()
+            self.began = began = time.monotonic()
             await self._perform(self._collect())
-            self._began, self._took = None, time.monotonic() - began
+            self.began, self.took = None, time.monotonic() - began
         if self._connection is not None:
             await self._connection.close()
 
-    def _collect(self) -> list[_Call]:
-        batch: list[_Call] = []
+    def _collect(self) -> list[AwaitedCall]:
+        batch: list[AwaitedCall] = []
         weight = 0
-        while self._queue and weight < self._settings.batch_limit:
+        while self._queue and weight < self.batch_limit:
             batch.append(self._queue.popleft())
             weight += batch[-1].weight
         return batch
 
-    async def _perform(self, batch: list[_Call]) -> None:
+    async def _perform(self, batch: list[AwaitedCall]) -> None:
         """Give every call its answer or its error."""
         try:
-            answers = await self._attempt(batch)
+            await self._attempt(batch)
         except Exception as error:  # noqa: BLE001 (whatever it is, callers wait for an answer)
             if len(batch) > 1 and trouble(error) is None:
                 for call in batch:
                     await self._perform([call])
                 return
             for call in batch:
-                self._resolve(call, None, error)
-        else:
-            for call, answer in zip(batch, answers, strict=True):
-                self._resolve(call, answer, None)
+                call.error = _shown(error)
+        self.resolve(batch)
 
-    async def _attempt(self, batch: list[_Call]) -> list[Any]:
+    async def _attempt(self, batch: list[AwaitedCall]) -> None:
         for left in reversed(range(_TRIES)):
             try:
                 return await self._transact(batch)
@@ -182,23 +136,22 @@ class Lane:
                     raise
         raise AssertionError("unreachable: the last try returns or raises")
 
-    async def _transact(self, batch: list[_Call]) -> list[Any]:
-        answers: dict[int, Any] = {}
+    async def _transact(self, batch: list[AwaitedCall]) -> None:
         try:
             async with asyncio.timeout(self._settings.timeout):
                 connection = await self._connected()
                 groups = _by_work(batch)  # only now: connecting can take long
                 await connection.begin(read_only=self._settings.read_only)
                 for work, calls in groups.items():
-                    given = await work(connection, [call.request for call in calls])
-                    answers.update((id(call), answer) for call, answer in zip(calls, given, strict=True))
+                    answers = await work(connection, [call.request for call in calls])
+                    for call, answer in zip(calls, answers, strict=True):
+                        call.answer = answer
                 await connection.commit()
         except BaseException:
             await self._undo()
             raise
-        self.transactions += 1
+        self._transactions += 1
         self._witness.committed()
-        return [answers.get(id(call)) for call in batch]
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -221,25 +174,20 @@ class Lane:
             if not isinstance(error, Exception):
                 raise
 
-    def _resolve(self, call: _Call, answer: Any, error: Exception | None) -> None:
-        self.waiting -= call.weight
-        self.waiting_bytes -= call.size
-        if call.future.done():  # the caller was cancelled
-            return
-        if error is None:
-            call.future.set_result(answer)
-            return
-        shown = translated(error)
-        if shown is not error:
-            shown = type(shown)(*shown.args)  # of each caller's own, for tracebacks grow by being raised
-            shown.__cause__ = error
-        call.future.set_exception(shown)
+
+def _shown(error: Exception) -> BaseException:
+    """Return an error as a caller sees it: each gets one of its own, for tracebacks grow by being raised."""
+    shown = translated(error)
+    if shown is not error:
+        shown = type(shown)(*shown.args)
+        shown.__cause__ = error
+    return shown
 
 
-def _by_work(batch: Sequence[_Call]) -> dict[Work, list[_Call]]:
+def _by_work(batch: Sequence[AwaitedCall]) -> dict[Work, list[AwaitedCall]]:
     """Group calls, but for those that are to be left undone because nobody waits for them any more."""
-    groups: dict[Work, list[_Call]] = {}
+    groups: dict[Work, list[AwaitedCall]] = {}
     for call in batch:
-        if not (call.only_if_awaited and call.future.done()):
+        if not call.is_given_up():
             groups.setdefault(call.work, []).append(call)
     return groups

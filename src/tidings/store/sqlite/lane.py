@@ -7,7 +7,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Self
 
-from tidings.store.sqlite.calls import AwaitedCall, Calls
+from tidings.store.calls import AwaitedCall
+from tidings.store.sqlite.calls import Calls
 from tidings.store.sqlite.transactor import Transactor
 
 
@@ -15,12 +16,8 @@ class Lane(Calls):
     """Has a transactor's work done in a thread, for one event loop, while entered."""
 
     def __init__(self, transactor: Transactor, *, name: str, batch_limit: int) -> None:
-        super().__init__(batch_limit=batch_limit)
+        super().__init__(asyncio.get_running_loop(), batch_limit=batch_limit)
         self._transactor = transactor
-        self._began: float | None = None
-        """When the transaction under way began; None while there is none."""
-        self._took = 0.0
-        """How long the last one took, seconds."""
         self._queue: SimpleQueue[list[AwaitedCall] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work_off, name=name, daemon=True)
 
@@ -39,14 +36,6 @@ class Lane(Calls):
         """How many transactions were committed."""
         return self._transactor.transactions
 
-    def expected_wait(self) -> float:
-        """Say how long a call made now would wait, seconds."""
-        if not self.waiting:
-            return 0.0
-        began = self._began
-        under_way = 0.0 if began is None else time.monotonic() - began
-        return max(under_way, self._took) * (1 + self.waiting // self.batch_limit)
-
     def hand_over(self, calls: list[AwaitedCall]) -> None:
         """Give them to the thread."""
         self._queue.put(calls)
@@ -56,9 +45,9 @@ class Lane(Calls):
         while going_on:
             batch, going_on = self._collect()
             if batch:
-                self._began = began = time.monotonic()
+                self.began = began = time.monotonic()
                 self._transactor.perform(batch)
-                self._began, self._took = None, time.monotonic() - began
+                self.began, self.took = None, time.monotonic() - began
                 self._hand_back(batch)
         self._transactor.close()
 

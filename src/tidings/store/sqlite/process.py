@@ -8,14 +8,16 @@ import asyncio
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain, count, repeat
 from typing import Any, Final, Self, cast
 
 from tidings.errors import StoreUnavailable, TidingsError
+from tidings.store.calls import AwaitedCall
 from tidings.store.feed import Feed
-from tidings.store.sqlite.calls import AwaitedCall, Calls, Work
+from tidings.store.sqlite.calls import Calls, Work
 from tidings.store.sqlite.codecs import codecs_of
 from tidings.store.sqlite.driver import SqliteSettings
 from tidings.store.sqlite.wire import Answering, Asking, Codec, Frames, More, frame, heard, pickled, unpickled
@@ -43,7 +45,7 @@ class WriterProcess(Calls):
 
     def __init__(self, path: str, settings: SqliteSettings, writing: Writing, feed: Feed, take: Take) -> None:
         """Take what names the work, and who is told whether work came and what moved."""
-        super().__init__(batch_limit=settings.batch_limit)
+        super().__init__(asyncio.get_running_loop(), batch_limit=settings.batch_limit)
         self._path = path
         self._settings = settings
         self._feed = feed
@@ -58,9 +60,6 @@ class WriterProcess(Calls):
         self._revival: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         """Set once it is closed and everything is answered."""
-        self._since = 0.0
-        """When the process was last seen to begin or end a transaction."""
-        self._took = 0.0
         self._earlier = 0
         """Transactions of processes that have ended,"""
         self._transactions = 0
@@ -87,13 +86,6 @@ class WriterProcess(Calls):
         """How many transactions were committed."""
         return self._earlier + self._transactions
 
-    def expected_wait(self) -> float:
-        """Say how long a call made now would wait, seconds."""
-        if not self.waiting:
-            return 0.0
-        under_way = self.loop.time() - self._since if self._under_way else 0.0
-        return max(under_way, self._took) * (1 + self.waiting // self.batch_limit)
-
     def hand_over(self, calls: list[AwaitedCall]) -> None:
         """Send them to the process."""
         if self._line is None:
@@ -101,8 +93,6 @@ class WriterProcess(Calls):
                 call.error = _gone()
             self.loop.call_soon(self.resolve, calls)
             return
-        if not self._under_way:
-            self._since = self.loop.time()
         asked = []
         for call in calls:
             number = next(self._numbers)
@@ -118,6 +108,8 @@ class WriterProcess(Calls):
                 call.future.add_done_callback(partial(self._let_go, number))
         if asked:
             self._line.send(Asking(self._feed.followed, asked, []))
+            if self.began is None:
+                self.began = time.monotonic()
 
     def _let_go(self, number: int, future: "asyncio.Future[Any]") -> None:
         """Have a call left undone whose caller has given up, if it has not begun."""
@@ -126,8 +118,7 @@ class WriterProcess(Calls):
 
     def _hear(self, answering: Answering) -> None:
         """Take in the answers of a transaction."""
-        answered, self._transactions, self._took, work, more = answering
-        self._since = self.loop.time()
+        answered, self._transactions, self.took, work, more = answering
         calls = []
         for number, done, body in answered:
             call = self._under_way.pop(number)
@@ -138,6 +129,7 @@ class WriterProcess(Calls):
                 call.answer = self._codecs[call.work][1].read(body, call.request)
             else:
                 call.error = heard(body)
+        self.began = time.monotonic() if self._under_way else None
         if not self._under_way and self._closed:
             self._idle.set()
         changes, entries = unpickled(more) if more else _NO_MORE
@@ -154,6 +146,7 @@ class WriterProcess(Calls):
         self._earlier, self._transactions = self.transactions, 0
         calls = list(self._under_way.values())
         self._under_way.clear()
+        self.began = None
         self._idle.set()
         for call in calls:
             call.error = _gone()

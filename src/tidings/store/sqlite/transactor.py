@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from tidings.store.sqlite.calls import Call, Work
+from tidings.store.calls import Call
+from tidings.store.sqlite.calls import Work
 from tidings.store.sqlite.driver import Connection, trouble
 from tidings.store.sqlite.turns import Turns
 

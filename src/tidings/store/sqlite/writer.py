@@ -14,8 +14,8 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tidings.store.calls import Call
 from tidings.store.moved import MovesSeen
-from tidings.store.sqlite.calls import Call
 from tidings.store.sqlite.codecs import codecs_of
 from tidings.store.sqlite.driver import SqliteSettings
 from tidings.store.sqlite.wire import Answering, Asking, Codec, Frames, More, frame, pickled, told, unpickled
