@@ -19,7 +19,7 @@ from tidings.intake import Publish
 from tidings.model import Attempt, Channel, Delivery, Endpoint, Source, State
 from tidings.rulebook import Rulebook, Rulebooks, load
 from tidings.store import DeliveryFilter, Store, open_store
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 
 ORG: Final = 50750
 _PATIENCE: Final = 20.0

@@ -20,7 +20,7 @@ from tidings.intake import Publish
 from tidings.model import Accepted, Deferred, Email, Outcome, Refused
 from tidings.rulebook import Rulebook, Rulebooks, load, pack, unpack
 from tidings.store import Revision, Settlement, Store, open_store
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 
 Trouble = Literal["stop", "fall before", "fall after"]
 """A gateway stops in order, or falls just before or just after the relay has taken a message."""

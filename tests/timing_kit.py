@@ -18,7 +18,7 @@ from tidings.intake import Publish
 from tidings.model import Accepted, Contact, Delivery, Email, Outcome, Source
 from tidings.rulebook import Rulebook, Rulebooks, load
 from tidings.store import Store, open_store
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 
 ORG: Final = 50750
 HOUR: Final = 3_600_000

@@ -12,7 +12,7 @@ from channels_kit import SECRETS, an_email, secrets_of
 from smtp_kit import DROP, HANG, Answer, SmtpSink, smtp_sink
 from tidings.channels import EmailChannel, EmailSettings, open_email_channel
 from tidings.model import Accepted, Deferred, Outcome, Postponed, Refused
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 
 ACCEPTED = Accepted(status_code=250, detail="2.0.0 taken")
 

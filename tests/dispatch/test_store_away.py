@@ -15,7 +15,8 @@ from tidings.errors import StoreUnavailable
 from tidings.model import State
 from tidings.rulebook import Rulebook, Rulebooks
 from tidings.store import Store
-from tidings.store.sqlite import SqliteSettings, open_sqlite
+from tidings.store.sqlite.driver import SqliteSettings
+from tidings.store.sqlite.store import open_sqlite
 from tidings.telemetry import events
 
 HOUR = 3_600_000

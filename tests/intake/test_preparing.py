@@ -12,7 +12,7 @@ from tidings.events.v1.event_pb2 import Event
 from tidings.intake.preparing import Preparation
 from tidings.rulebook import Rulebook
 from tidings.store import Publication
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 from timing_kit import book, reminder
 
 NOW = 1_768_000_000_000

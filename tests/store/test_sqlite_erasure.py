@@ -10,7 +10,8 @@ from store_kit import T0, make_event, make_publication, settlement
 from tidings.errors import StoreUnavailable
 from tidings.model import Cause, Contact, SuppressionReason, new_suppression
 from tidings.store import Erasure, Person, Publication, RejectedBody, Store
-from tidings.store.sqlite import SqliteSettings, open_sqlite
+from tidings.store.sqlite.driver import SqliteSettings
+from tidings.store.sqlite.store import open_sqlite
 
 ADDRESS = "asha.rao@example.com"
 PERSON = Person(org_id=50750, customer_id="c-asha.rao", addresses=(ADDRESS,))

@@ -17,7 +17,8 @@ from store_kit import make_event, make_publication, make_publications, waiting
 from tidings.errors import InvalidConfiguration, Overloaded, StoreUnavailable
 from tidings.model import Contact
 from tidings.store import DeliveryFilter, Publication, Store, open_store
-from tidings.store.sqlite import SqliteSettings, open_sqlite
+from tidings.store.sqlite.driver import SqliteSettings
+from tidings.store.sqlite.store import open_sqlite
 
 PROCESS = "process"
 

@@ -13,12 +13,12 @@ from store_kit import T0, make_event, make_publication, make_publications
 from tidings.store import Recorded, open_store
 from tidings.store.feed import Feed
 from tidings.store.moved import MovesSeen
-from tidings.store.sqlite import open_sqlite
 from tidings.store.sqlite.driver import SqliteSettings, connect
 from tidings.store.sqlite.ids import EventIds, event_key
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.migrate import migrate
 from tidings.store.sqlite.recording import Recorder
+from tidings.store.sqlite.store import open_sqlite
 
 RUN = 16
 COLLIDING: Callable[[tuple[int, str]], int] = lambda identity: event_key(identity) % 40  # noqa: E731 (one of two)

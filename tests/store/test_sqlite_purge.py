@@ -8,7 +8,7 @@ from pathlib import Path
 from store_kit import T0, lease_one, make_publications, settlement
 from tidings.model import Cause
 from tidings.store import DeliveryChange, Retention, Revision, open_store
-from tidings.store.sqlite import open_sqlite
+from tidings.store.sqlite.store import open_sqlite
 
 TABLES = ("event", "event_key", "delivery", "attempt", "revision")
 

@@ -14,8 +14,7 @@ from tidings.errors import InvalidConfiguration
 from tidings.store import Recorded, open_store
 from tidings.store.feed import Feed
 from tidings.store.moved import MovesSeen
-from tidings.store.sqlite import SqliteSettings
-from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, connect
+from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, SqliteSettings, connect
 from tidings.store.sqlite.ids import EventIds, Identity, event_key
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.migrate import MIGRATIONS, migrate

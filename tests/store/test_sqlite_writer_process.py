@@ -32,12 +32,12 @@ from tidings.model import (
 )
 from tidings.store import CallOff, Leased, Publication, Recorded, RecordResult, Settlement, StoredEvent
 from tidings.store.moved import MovesSeen
-from tidings.store.sqlite import SqliteSettings, open_sqlite
 from tidings.store.sqlite.calls import Work
 from tidings.store.sqlite.codecs import codecs_of
+from tidings.store.sqlite.driver import SqliteSettings
 from tidings.store.sqlite.leases import LeaseRequest
 from tidings.store.sqlite.publications import Publications
-from tidings.store.sqlite.store import SqliteStore
+from tidings.store.sqlite.store import SqliteStore, open_sqlite
 from tidings.store.sqlite.wire import Asking, Codec, Frames, frame, heard, pickled, told
 from tidings.store.sqlite.writing import Writing
 

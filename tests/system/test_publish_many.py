@@ -27,7 +27,7 @@ from tidings.intake.group_commit import MOST_TOGETHER
 from tidings.intake.streaming import MOST_WAITING
 from tidings.rulebook import Rulebooks, load, read_folder
 from tidings.store import open_store
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 
 
 def issued(event_id: str, *, org_id: int | None = 50750, created_at: int = 1_685_864_957_859) -> Event:

@@ -26,7 +26,7 @@ from tidings.events import event_name
 from tidings.events.v1.event_pb2 import Event
 from tidings.model import State
 from tidings.rulebook import Rulebook
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 from timing_kit import DAY, HOUR, book, ms
 
 MANY: Final = int(os.environ.get("TIDINGS_MONTH_CUSTOMERS", "10000"))

@@ -22,7 +22,8 @@ from tidings.events.v1.event_pb2 import Event, GenericEvent, UnmodelledField
 from tidings.gateway.v1.contact_service_pb2 import Contact
 from tidings.gateway.v1.event_service_pb2 import PublishJsonRequest
 from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
-from tidings.telemetry import blotted, configure_logging, get_logger
+from tidings.telemetry import blotted, get_logger
+from tidings.telemetry.logs import configure_logging
 
 CUSTOMER = 381750905
 MEMBER = Contact(org_id=50750, customer_id=str(CUSTOMER), email="asha.rao@members.example", name="Asha Raoveth")

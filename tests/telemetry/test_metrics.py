@@ -18,7 +18,7 @@ from tidings.gateway.v1.event_service_pb2 import PublishBatchRequest
 from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
 from tidings.gateway.v1.rule_service_pb2 import ReloadRulesRequest
 from tidings.gateway.v1.rule_service_pb2_grpc import RuleServiceStub
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 
 FOLDER: Final = Path(__file__).parents[2] / "dashboards"
 _TOTALS: Final = {"counter": "_total"}

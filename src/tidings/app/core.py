@@ -24,7 +24,7 @@ from tidings.links import TokenBox
 from tidings.model import Endpoint
 from tidings.rulebook import ReadPast, Rulebook, Rulebooks, alerts, endpoint_disabled, load, pack, unpack
 from tidings.store import Presence, Revision, Store, open_store
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
     from tidings.dispatch.tracing import DeliveryTraces

@@ -15,7 +15,8 @@ from tidings.errors import TidingsError
 from tidings.model import Problem, Secrets, Severity
 from tidings.rulebook import InvalidRulebook, Rulebook, Rulebooks, pack, rulebook_files
 from tidings.store import Revision, Store
-from tidings.telemetry import Metrics, events, get_logger
+from tidings.telemetry import events, get_logger
+from tidings.telemetry.metrics import Metrics
 
 log = get_logger()
 

@@ -25,7 +25,7 @@ from tidings.channels.transport import Capture, Relay, parse_transport
 from tidings.channels.webhook import WebhookSender
 from tidings.errors import InvalidConfiguration
 from tidings.model import SecretRef, Secrets
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 
 
 def open_email_channel(

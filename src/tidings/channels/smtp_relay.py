@@ -12,7 +12,8 @@ from tidings.channels.smtp_connection import GO_AHEAD, RelayUnavailable, SmtpCon
 from tidings.channels.smtp_pool import Connect, SmtpPool, Turn
 from tidings.channels.smtp_wire import ConnectionLost, Reply
 from tidings.model import Outcome
-from tidings.telemetry import Metrics, events, get_logger
+from tidings.telemetry import events, get_logger
+from tidings.telemetry.metrics import Metrics
 
 log = get_logger()
 

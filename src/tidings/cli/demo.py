@@ -27,7 +27,7 @@ from tidings.gateway.v1.contact_service_pb2_grpc import ContactServiceStub
 from tidings.gateway.v1.event_service_pb2 import PublishRequest, PublishResponse
 from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
 from tidings.model import ENDED, Channel, Delivery, State
-from tidings.telemetry import configure_logging
+from tidings.telemetry.logs import configure_logging
 
 _PACKAGE = Path(__file__).parents[1]
 _DEADLINE_SECONDS = 20.0

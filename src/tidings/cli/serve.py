@@ -15,7 +15,7 @@ from tidings.cli.terminal import MISUSE, PROBLEMS, fail
 from tidings.config import load_settings
 from tidings.errors import TidingsError
 from tidings.rulebook import InvalidRulebook
-from tidings.telemetry import configure_logging
+from tidings.telemetry.logs import configure_logging
 
 _DEFAULT = Path("tidings.yaml")
 _TURN_SECONDS = 0.0005

@@ -27,7 +27,8 @@ from tidings.links import MakeLinks, no_links
 from tidings.model import Channel
 from tidings.rulebook import Rulebooks
 from tidings.store import Store
-from tidings.telemetry import Metrics, events, get_logger
+from tidings.telemetry import events, get_logger
+from tidings.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
     from tidings.dispatch.tracing import DeliveryTraces

@@ -14,7 +14,8 @@ from tidings.errors import TidingsError
 from tidings.model import Accepted, Attempted, Delivery, Endpoint, Gone
 from tidings.rulebook import Rulebook
 from tidings.store import Ask, EndpointState, Store
-from tidings.telemetry import Metrics, events, get_logger
+from tidings.telemetry import events, get_logger
+from tidings.telemetry.metrics import Metrics
 
 log = get_logger()
 

@@ -10,7 +10,7 @@ from tidings.dispatch.verdict import Timing, settle_accepted, settle_held, settl
 from tidings.model import Accepted, Cause, Channel, Deferred, Postponed
 from tidings.rulebook import Unreachable
 from tidings.store import Leased, Settlement
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 
 STOPPED: Final = "given back at a stop"
 

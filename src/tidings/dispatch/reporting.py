@@ -7,7 +7,8 @@ from prometheus_client import Counter
 
 from tidings.model import MOVES, Cause, Channel, State
 from tidings.store import Leased, Settlement
-from tidings.telemetry import Metrics, events, get_logger
+from tidings.telemetry import events, get_logger
+from tidings.telemetry.metrics import Metrics
 
 log = get_logger()
 

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from tidings.dispatch.destination import Job
 from tidings.errors import TidingsError
 from tidings.store import Settlement, Store
-from tidings.telemetry import Metrics, events, get_logger
+from tidings.telemetry import events, get_logger
+from tidings.telemetry.metrics import Metrics
 
 log = get_logger()
 

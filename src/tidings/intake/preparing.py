@@ -21,7 +21,8 @@ from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebook
 from tidings.rules import NOTHING, Decision, RuleFailure, decide, revocation
 from tidings.store import CallOff, Publication, StoredEvent
-from tidings.telemetry import Metrics, blotted, events, get_logger
+from tidings.telemetry import blotted, events, get_logger
+from tidings.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
     from tidings.intake.tracing import PublishTrace, PublishTraces

@@ -19,7 +19,8 @@ from tidings.intake.refusals import Refusals
 from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebooks
 from tidings.store import Publication, Recorded, RecordResult, Store, StoredEvent
-from tidings.telemetry import Metrics, get_logger
+from tidings.telemetry import get_logger
+from tidings.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:  # OpenTelemetry is an extra
     from tidings.intake.tracing import PublishTrace, PublishTraces

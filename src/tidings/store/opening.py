@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from tidings.errors import InvalidConfiguration
 from tidings.store.port import Store
-from tidings.store.sqlite import open_sqlite
 
-if TYPE_CHECKING:  # who uses SQLite is spared the time it takes to load
+if TYPE_CHECKING:  # who uses the one kind of database, or none, is spared the time it takes to load the other
     from tidings.store.postgres import PostgresSettings
 
 _SUPPORTED = (
@@ -28,6 +27,8 @@ def open_store(url: str, *, apart: bool = False) -> AbstractAsyncContextManager[
         from tidings.store.postgres import open_postgres  # noqa: PLC0415 (as above)
 
         return open_postgres(*postgres_url(url))
+    from tidings.store.sqlite.store import open_sqlite  # noqa: PLC0415 (as above)
+
     return open_sqlite(sqlite_path(url), apart=apart)
 
 

@@ -6,18 +6,14 @@ texts of errors blotted, and what libraries say comes the same way.
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, Final, Literal, TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TextIO
 
 import structlog
 
 from tidings.telemetry import events
 from tidings.telemetry.blotting import blotted, without_addresses
-
-Level = Literal["debug", "info", "warning", "error"]
-Form = Literal["json", "console"]
-
-Entry = MutableMapping[str, Any]
+from tidings.telemetry.loggers import Entry, Form, Level
 
 
 def configure_logging(*, level: Level = "info", form: Form = "console", stream: TextIO | None = None) -> None:
@@ -43,36 +39,12 @@ def configure_logging(*, level: Level = "info", form: Form = "console", stream: 
     logging.basicConfig(handlers=[_FromLibraries(logging.WARNING)], level=logging.WARNING, force=True)
 
 
-def gather_logs(entries: list[Entry]) -> None:
-    """Let a process that works for another one put its log events into a list, for the other to ``relay``."""
-
-    def gather(_logger: object, _method: str, entry: Entry) -> Entry:
-        entries.append(entry)
-        raise structlog.DropEvent
-
-    structlog.configure(processors=[structlog.processors.add_log_level, gather])
-
-
-def relay(entries: Sequence[Entry]) -> None:
-    """Log events that another process has gathered."""
-    for entry in entries:
-        fields = dict(entry)
-        level, event = str(fields.pop("level")), str(fields.pop("event"))
-        get_logger().log(logging.getLevelNamesMapping()[level.upper()], event, **fields)
-
-
-def get_logger() -> structlog.typing.FilteringBoundLogger:
-    """Return a logger. Say ``log.info(events.NAME, field=value)``."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-    return logger
-
-
 class _FromLibraries(logging.Handler):
     """Brings in what libraries warn of: the sentence as they wrote it, without the values they put into it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        get_logger().log(
+        structlog.get_logger().log(
             record.levelno,
             events.LIBRARY_WARNED,
             library=record.name,

@@ -7,7 +7,7 @@ from aiohttp import web
 from tidings.access import Keyring, Permission
 from tidings.errors import TidingsError
 from tidings.store import Store
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 from tidings.web.admission import admit
 from tidings.web.counting import BacklogCount
 from tidings.web.readiness import Check, Readiness, Status, worst

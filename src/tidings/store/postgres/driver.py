@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -52,7 +53,7 @@ def named(sql: str) -> Statement:
 
 
 SQL: Final[Mapping[str, Statement]] = {
-    name: named(sql) for name, sql in load_statements("tidings.store.postgres", "sql").items()
+    name: named(sql) for name, sql in load_statements(Path(__file__).with_name("sql")).items()
 }
 
 _ESCAPED: Final = {"\0": "\x100", "\x10": "\x101"}

@@ -1,10 +1,6 @@
-"""The store on one SQLite file, for one gateway process.
+"""The store on one SQLite file, for one gateway process: ``store`` opens it.
 
-One thread writes, with group commit and ``synchronous=FULL``: what is answered survives a power cut.
-Two threads read beside it. ``driver`` alone names sqlite3; the SQL stands in ``sql`` and ``migrations``.
+One thread or process writes, with group commit and ``synchronous=FULL``: what is answered survives a power cut.
+Two threads read beside it. ``driver`` alone names sqlite3; the SQL stands in ``sql`` and ``migrations``. Nothing is
+imported here, for ``writer`` is a process of its own that needs a part of this only.
 """
-
-from tidings.store.sqlite.driver import SqliteSettings
-from tidings.store.sqlite.store import open_sqlite
-
-__all__ = ["SqliteSettings", "open_sqlite"]

@@ -42,7 +42,7 @@ __all__ = [
     "value_of",
 ]
 
-SQL: Final[Mapping[str, str]] = load_statements("tidings.store.sqlite", "sql")
+SQL: Final[Mapping[str, str]] = load_statements(Path(__file__).with_name("sql"))
 
 Value = int | str | bytes | None
 Row = tuple[Value, ...]

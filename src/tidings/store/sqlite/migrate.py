@@ -1,17 +1,14 @@
 """Brings a database's tables up to date, each step in a transaction of its own."""
 
 from collections.abc import Sequence
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from tidings.errors import InvalidConfiguration
 from tidings.store.sqlite.driver import Connection, run_script
+from tidings.store.statements import read_scripts
 
-MIGRATIONS: Final[tuple[str, ...]] = tuple(
-    file.read_text("utf-8")
-    for file in sorted(resources.files("tidings.store.sqlite.migrations").iterdir(), key=lambda each: each.name)
-    if file.name.endswith(".sql")
-)
+MIGRATIONS: Final = tuple(read_scripts(Path(__file__).with_name("migrations")).values())
 """The steps in order; the first leads from an empty database to version 1."""
 
 
