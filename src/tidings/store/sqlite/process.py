@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain, count, repeat
 from typing import Any, Final, Self, cast
 
-from tidings.errors import StoreUnavailable, TidingsError
+from tidings.errors import StoreUnavailable
 from tidings.store.calls import AwaitedCall
 from tidings.store.feed import Feed
 from tidings.store.sqlite.calls import Calls, Work
@@ -58,6 +58,8 @@ class WriterProcess(Calls):
         self._line: _Line | None = None
         """None while there is no process."""
         self._revival: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Future[None] = self.loop.create_future()
+        """Done once no other process is to be started."""
         self._idle = asyncio.Event()
         """Set once it is closed and everything is answered."""
         self._earlier = 0
@@ -73,13 +75,15 @@ class WriterProcess(Calls):
     async def __aexit__(self, *_: object) -> None:
         """Have done what was asked for, then end the process."""
         self.close()
+        self._leaving.set_result(None)
         if self._revival is not None:
-            self._revival.cancel()
+            await self._revival  # not cancelled: a process that is being started would be left to itself
         if self._under_way:
             await self._idle.wait()
         if self._line is not None:
             line, self._line = self._line, None
-            await line.end()
+            if exit_code := await line.end():
+                log.error(events.STORE_WRITER_ENDED, exit_code=exit_code)
 
     @property
     def transactions(self) -> int:
@@ -147,34 +151,32 @@ class WriterProcess(Calls):
         calls = list(self._under_way.values())
         self._under_way.clear()
         self.began = None
-        self._idle.set()
         for call in calls:
             call.error = _gone()
         self.resolve(calls)
-        if not self._closed:
+        if self._closed:
+            self._idle.set()
+        else:
             self._revival = asyncio.create_task(self._revive(line), name="return of the store's writer")
 
     async def _revive(self, line: "_Line") -> None:
         log.error(events.STORE_WRITER_ENDED, exit_code=await line.end())
         for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
-            await asyncio.sleep(pause)
+            await asyncio.wait({self._leaving}, timeout=pause)
+            if self._leaving.done():
+                return
             try:
                 self._line = await self._start()
-            except TidingsError as error:
+            except Exception as error:  # noqa: BLE001 (whatever it is, there is nobody else who would start one)
                 log.warning(events.STORE_UNAVAILABLE, error=blotted(str(error)))
             else:
                 return
 
     async def _start(self) -> "_Line":
         """Start a process; raise what keeps it from opening the database, StoreUnavailable where it cannot even run."""
-        ours, theirs = socket.socketpair()
         try:
-            with theirs:
-                for end in (ours, theirs):
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-                process = await asyncio.to_thread(_spawn, theirs.fileno())
+            process, ours = await asyncio.to_thread(_spawn)
         except OSError as error:
-            ours.close()
             raise StoreUnavailable(f"the process that writes to SQLite cannot be started: {error.strerror}") from error
         line = _Line(process, self._hear, self._lose)
         await self.loop.create_unix_connection(lambda: line, sock=ours)
@@ -243,13 +245,23 @@ class _Line(asyncio.Protocol):
             return self._process.wait()
 
 
-def _spawn(descriptor: int) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(  # noqa: S603 (our own module)
-        [sys.executable, "-P", "-m", _MODULE, str(descriptor)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        pass_fds=[descriptor],
-    )
+def _spawn() -> "tuple[subprocess.Popen[bytes], socket.socket]":
+    """Start a process; return it and our end of the socket. In one thread: whoever waits may give up meanwhile."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            for end in (ours, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+            process = subprocess.Popen(  # noqa: S603 (our own module)
+                [sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        except BaseException:
+            ours.close()
+            raise
+    return process, ours
 
 
 def _gone() -> StoreUnavailable:
