@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from tidings.events.v1.event_pb2 import Event, GenericEvent, UnmodelledField
 from tidings.gateway.v1.contact_service_pb2 import Contact
 from tidings.gateway.v1.event_service_pb2 import PublishJsonRequest
 from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
-from tidings.telemetry import blotted, get_logger
+from tidings.telemetry import blotted, get_logger, relay
 from tidings.telemetry.logs import configure_logging
 
 CUSTOMER = 381750905
@@ -205,6 +207,25 @@ def test_a_traceback_for_people_says_as_little(written: io.StringIO) -> None:
     assert "asha" not in written.getvalue()
     assert "which led to:" in lines
     assert lines[-1] == "LookupError: no member … of …"
+
+
+_GATHERING = """
+import json, sys
+from tidings.telemetry import events, gather_logs, get_logger
+entries = []
+gather_logs(entries)
+get_logger().warning(events.CONTACT_MERGE_LEFT_OUT, org=50750)
+print(json.dumps([entries, "structlog" in sys.modules]))
+"""
+
+
+def test_what_another_process_gathers_without_structlog_is_said_here(written: io.StringIO) -> None:
+    told = subprocess.run([sys.executable, "-c", _GATHERING], capture_output=True, check=True, timeout=60)
+    entries, has_structlog = json.loads(told.stdout)
+    relay(entries)
+    entry = json.loads(written.getvalue())
+    assert not has_structlog
+    assert (entry["event"], entry["level"], entry["org"]) == ("contact.merge_left_out", "warning", 50750)
 
 
 async def test_what_libraries_warn_of_is_logged_without_its_values(written: io.StringIO) -> None:
