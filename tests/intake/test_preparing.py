@@ -49,10 +49,17 @@ def counted(metrics: Metrics) -> list[str]:
     return [line for line in lines if line.startswith("tidings_rule") and "_created" not in line]
 
 
+def prepared(rulebook: Rulebook, events: Sequence[Event], metrics: Metrics) -> list[Publication | InvalidEvent]:
+    """Prepare events together; an outcome for each, in order."""
+    publications, refused = Preparation(rulebook, now=NOW, metrics=metrics).of_many(events)
+    accepted = iter(publications)
+    return [refused.get(place) or next(accepted) for place in range(len(publications) + len(refused))]
+
+
 def check(rulebook: Rulebook, events: Sequence[Event]) -> list[Publication | InvalidEvent]:
     """Prepare events together and each by itself; the outcomes, the events and the counts are the same."""
     together, alone, by_all, by_each = copies(events), copies(events), Metrics(), Metrics()
-    found = Preparation(rulebook, now=NOW, metrics=by_all).of_many(together)
+    found = prepared(rulebook, together, by_all)
     expected = [Preparation(rulebook, now=NOW, metrics=by_each).of_one(event) for event in alone]
     assert [told(each) for each in found] == [told(each) for each in expected]
     assert [each.event.event_id for each in found if isinstance(each, Publication)] == [

@@ -32,11 +32,11 @@ from tidings.model import (
 )
 from tidings.store import CallOff, Leased, Publication, Recorded, RecordResult, Settlement, StoredEvent
 from tidings.store.moved import MovesSeen
+from tidings.store.publications import Publications
 from tidings.store.sqlite.calls import Work
 from tidings.store.sqlite.codecs import codecs_of
 from tidings.store.sqlite.driver import SqliteSettings
 from tidings.store.sqlite.leases import LeaseRequest
-from tidings.store.sqlite.publications import Publications
 from tidings.store.sqlite.store import SqliteStore, open_sqlite
 from tidings.store.sqlite.wire import Asking, Codec, Frames, frame, heard, pickled, told
 from tidings.store.sqlite.writing import Writing
@@ -234,7 +234,7 @@ stored = st.builds(
     numbers,
     texts,
     st.binary(max_size=8),
-    st.binary(max_size=8),
+    st.binary(min_size=1, max_size=8),  # a digest is never empty
     st.none() | texts,
     st.lists(texts, max_size=2).map(tuple),
     texts,

@@ -4,7 +4,16 @@ import asyncio
 from dataclasses import replace
 
 from store_kit import T0, make_event, make_publication, make_publications, waiting
-from tidings.store import DeliveryFilter, Publication, Recorded, RecordResult, Revision, Store
+from tidings.store import (
+    OWN_DIGEST,
+    DeliveryFilter,
+    Publication,
+    Publications,
+    Recorded,
+    RecordResult,
+    Revision,
+    Store,
+)
 
 
 def new(publication: Publication, recorded: Recorded = Recorded.NEW) -> RecordResult:
@@ -48,6 +57,21 @@ async def test_what_was_never_recorded_is_none(store: Store) -> None:
 
 async def test_recording_nothing_is_fine(store: Store) -> None:
     assert await store.record([]) == []
+
+
+async def test_an_event_that_is_kept_as_it_came_has_the_digest_of_its_content(store: Store) -> None:
+    whole = [make_publication(make_event(f"e-{number}", content=b"%d" % number)) for number in range(3)]
+    parts = Publications.of([each._replace(event=each.event._replace(digest=OWN_DIGEST)) for each in whole])
+    assert list(parts) == whole
+    assert await store.record(parts) == [new(each) for each in whole]
+
+    assert [await store.get_event(50750, f"e-{number}") for number in range(3)] == [each.event for each in whole]
+
+    changed = make_publication(make_event("e-2", content=b"changed"))
+    unlike = Publications.of([changed._replace(event=changed.event._replace(digest=OWN_DIGEST))])
+    assert await store.record(whole) == [new(each, Recorded.DUPLICATE) for each in whole]
+    assert await store.record(parts) == [new(each, Recorded.DUPLICATE) for each in whole]
+    assert await store.record(unlike) == [RecordResult(Recorded.REUSED)]
 
 
 async def test_a_repeat_gets_the_first_decision(store: Store) -> None:

@@ -1,13 +1,12 @@
-"""Many events looked at in one go: the facts, the wire forms and the digests of those that are plainly fine.
+"""Many events looked at in one go: the facts and the wire forms of those that are plainly fine.
 
-For one event after the other, ``wire_form``, ``facts_of``, ``validate`` and ``digest_of`` say the same. Asking them
-for each took twice as long: five calls an event, and protobuf's code and Python's driving each other out of the
+For one event after the other, ``wire_form``, ``facts_of`` and ``validate`` say the same. Asking them
+for each took twice as long: four calls an event, and protobuf's code and Python's driving each other out of the
 processor's caches. Here one thing is done to all events before the next is, and what is true of most, that their
 pointers are plain, is asked once of all. Whatever is not plain is left to those functions, and tests compare the two.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import sha256
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, Final, cast
@@ -19,8 +18,8 @@ from tidings.events.identity import serialized
 from tidings.events.v1.event_pb2 import Event
 from tidings.events.validation import MAX_EVENT_BYTES, MAX_EVENT_ID, are_plain_pointers
 
-Look = tuple[Event, bytes, bytes, int, str, str, Message | None, str]
-"""An event, its wire form, that one's digest, and what ``Facts`` holds. Its data is None: it may be faulty, and nothing
+Look = tuple[Event, bytes, int, str, str, Message | None, str]
+"""An event, its wire form, and what ``Facts`` holds. Its data is None: it may be faulty, and nothing
 more is said of it. What has data is valid."""
 
 _which: Final[Callable[[Event, str], str | None]] = cast("Any", Event).WhichOneof
@@ -32,12 +31,11 @@ def look_at(batch: Iterable[Event]) -> Iterator[Look]:
     events = list(batch)
     contents = list(map(serialized, events, repeat(True)))  # noqa: FBT003 (see there)
     fields: list[Any] = list(map(_which, events, repeat("data")))
-    digests = [sha256(each).digest() for each in contents]
     asked: list[tuple[int, str, Any, Any, Any]] = list(map(_asked, events))
     doubtful = not _are_all_plain(asked)
     kinds = KINDS
-    for event, content, digest, field, (org_id, event_id, unmodelled, null, empty) in zip(
-        events, contents, digests, fields, asked, strict=True
+    for event, content, field, (org_id, event_id, unmodelled, null, empty) in zip(
+        events, contents, fields, asked, strict=True
     ):
         if (
             field not in kinds
@@ -49,12 +47,12 @@ def look_at(batch: Iterable[Event]) -> Iterator[Look]:
             or not event_id.isprintable()
             or (doubtful and (null or empty))
         ):
-            yield event, content, digest, org_id, event_id, "", None, ""
+            yield event, content, org_id, event_id, "", None, ""
             continue
         name, customer_in = kinds[field]
         data = getattr(event, field)
         customer = customer_in(data) if customer_in is not None else None  # what reads as zero may be absent
-        yield event, content, digest, org_id, event_id, name, data, str(customer) if customer else ""
+        yield event, content, org_id, event_id, name, data, str(customer) if customer else ""
 
 
 def _are_all_plain(asked: Iterable[tuple[int, str, Any, Any, Any]]) -> bool:

@@ -1,7 +1,7 @@
 """What is recorded of events: each validated, identified and decided, by itself or many in one go."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tidings.errors import InvalidEvent
 from tidings.events import (
@@ -20,7 +20,7 @@ from tidings.events.v1.event_pb2 import Event
 from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebook
 from tidings.rules import NOTHING, Decision, RuleFailure, decide, revocation
-from tidings.store import CallOff, Publication, StoredEvent
+from tidings.store import OWN_DIGEST, CallOff, Publication, Publications, StoredEvent
 from tidings.telemetry import blotted, events, get_logger
 from tidings.telemetry.metrics import Metrics
 
@@ -30,6 +30,15 @@ if TYPE_CHECKING:  # OpenTelemetry is an extra
 log = get_logger()
 
 _new: Final = tuple.__new__
+
+
+class Prepared(NamedTuple):
+    """What becomes of the events of a batch."""
+
+    publications: Publications
+    """Of those that are accepted, in order."""
+    refused: dict[int, InvalidEvent]
+    """By place in the batch, the first one first."""
 
 
 class Preparation:
@@ -48,18 +57,23 @@ class Preparation:
         self.traced: list[PublishTrace] = []
         """The spans that were begun for them."""
 
-    def of_many(self, batch: Iterable[Event]) -> list[Publication | InvalidEvent]:
+    def of_many(self, batch: Iterable[Event]) -> Prepared:
         """Prepare events; it is as if each were prepared by itself.
 
         Most are plain, no rule can match them and nothing else is to be found out: they are finished in this loop.
         """
-        rules, revision, now, new = self._rulebook.rules, self._rulebook.revision, self._now, _new
+        rules, revision, now = self._rulebook.rules, self._rulebook.revision, self._now
         index_of, brand_of, cancelled_by = rules.index.get, rules.brands.get, rules.cancelled_by
         is_traced = self._traces is not None
-        prepared: list[Publication | InvalidEvent] = []
-        for event, content, digest, org_id, event_id, name, data, customer in look_at(batch):
+        publications, refused = prepared = Prepared(Publications([], {}, {}), {})
+        add, add_plain = publications.add, publications.events.append
+        for event, content, org_id, event_id, name, data, customer in look_at(batch):
             if data is None:
-                prepared.append(self.of_one(event))
+                outcome = self.of_one(event)
+                if isinstance(outcome, InvalidEvent):
+                    refused[len(publications) + len(refused)] = outcome
+                else:
+                    add(outcome)
                 continue
             index, brand = index_of(name), brand_of(org_id)
             if (
@@ -74,12 +88,10 @@ class Preparation:
                 )
             ):
                 facts = Facts(org_id, event_id, name, data, customer)
-                prepared.append(self._decided(event, content, digest, facts))
+                add(self._decided(event, content, facts))
                 continue
             who = customer or customer_of(event, Facts(org_id, event_id, name, data, customer))
-            # By position and past the classes, here and in what is planned: they would take as long as validating.
-            stored = new(StoredEvent, (org_id, event_id, name, now, revision, content, digest, who, (), ""))
-            prepared.append(new(Publication, (stored, (), (), None, None)))
+            add_plain((org_id, event_id, name, now, revision, content, OWN_DIGEST, who, (), ""))
         return prepared
 
     def of_one(self, event: Event) -> Publication | InvalidEvent:
@@ -89,11 +101,12 @@ class Preparation:
         if violations := validate(event, size=len(content), facts=facts):
             log.info(events.EVENT_REFUSED, org=facts.org_id, fields=[each.field for each in violations])
             return InvalidEvent(violations)
-        return self._decided(event, content, digest_of(content), facts)
+        return self._decided(event, content, facts)
 
-    def _decided(self, event: Event, content: bytes, digest: bytes, facts: Facts) -> Publication:
+    def _decided(self, event: Event, content: bytes, facts: Facts) -> Publication:
         """Give a valid event its id if it has none, and decide it."""
         org_id, event_id, name, _, customer = facts
+        digest = digest_of(content)
         if not event_id:
             event_id = event.event_id = id_of_content(digest)
             content = wire_form(event)
@@ -112,6 +125,7 @@ class Preparation:
             traceparent = trace.traceparent
         called_off = self._call_offs(event, name) if name in rules.cancelled_by else ()
         who = customer or customer_of(event, facts)
+        # By position and past the classes, here and in what is planned: they would take as long as validating.
         stored = _new(StoredEvent, (org_id, event_id, name, now, revision, content, digest, who, matched, traceparent))
         publication = _new(Publication, (stored, deliveries, called_off, None, None))
         brand = rules.brands.get(org_id)

@@ -1,6 +1,7 @@
 """Publishing: validate, decide, and commit the event with its deliveries before answering."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -18,7 +19,7 @@ from tidings.intake.preparing import Preparation
 from tidings.intake.refusals import Refusals
 from tidings.model import PlannedDelivery
 from tidings.rulebook import Rulebooks
-from tidings.store import Publication, Recorded, RecordResult, Store, StoredEvent
+from tidings.store import NOTHING, Publication, Publications, Recorded, RecordResult, Store, StoredEvent
 from tidings.telemetry import get_logger
 from tidings.telemetry.metrics import Metrics
 
@@ -33,6 +34,7 @@ Clock = Callable[[], int]
 
 _new: Final = tuple.__new__
 _DUPLICATE: Final = Recorded.DUPLICATE
+_NEW: Final = Recorded.NEW
 _REUSED: Final = Recorded.REUSED
 
 
@@ -103,17 +105,17 @@ class Publish:
         try:
             rulebook = self._rulebooks.current
             preparation = Preparation(rulebook, now=self._clock(), metrics=self._metrics, traces=self._traces)
-            prepared = preparation.of_many(batch)
-            publications = [each for each in prepared if each.__class__ is Publication]
-            with_deliveries = [each for each in publications if each.deliveries]
-            if any(planned.digest is not None for each in with_deliveries for planned in each.deliveries):
-                publications = [await by_their_clocks(each, rulebook, self._store) for each in publications]
+            publications, refused = preparation.of_many(batch)
+            for place, planned in publications.planned.items():
+                if any(each.digest is not None for each in planned):
+                    publication = await by_their_clocks(publications[place], rulebook, self._store)
+                    publications.planned[place] = publication.deliveries
             results = await self._record(publications, preparation.traced) if publications else []
-            self._count_outcomes(results, invalid=len(prepared) - len(results))
-            if len(results) == len(prepared):
-                return list(map(_answer, publications, results))
-            recorded = iter(results)
-            return [each if isinstance(each, InvalidEvent) else _answer(each, next(recorded)) for each in prepared]
+            self._count_outcomes(results, invalid=len(refused))
+            answers = _answers(publications, results)
+            for place, fault in refused.items():
+                answers.insert(place, fault)
+            return answers
         finally:
             self._metrics.publish_seconds.observe(time.perf_counter() - began)
 
@@ -138,7 +140,7 @@ class Publish:
         )
         await self._store.record([Publication(stored, tuple(deliveries))])
 
-    async def _record(self, publications: list[Publication], traced: "list[PublishTrace]") -> list[RecordResult]:
+    async def _record(self, publications: Publications, traced: "list[PublishTrace]") -> list[RecordResult]:
         try:
             with self._record_seconds.time():
                 if self._traces is None or not traced:
@@ -149,16 +151,27 @@ class Publish:
             raise
 
     def _count_outcomes(self, results: Sequence[RecordResult], *, invalid: int) -> None:
-        recorded = [result.recorded for result in results]
-        for outcome, counter in self._outcomes.items():
-            if count := recorded.count(outcome):
-                counter.inc(count)
+        nothing = results.count(NOTHING)
+        if nothing:
+            self._outcomes[_NEW].inc(nothing)
+        if nothing < len(results):
+            for outcome, count in Counter(each.recorded for each in results if each is not NOTHING).items():
+                self._outcomes[outcome].inc(count)
         if invalid:
             self._invalid.inc(invalid)
 
 
-def _answer(publication: Publication, result: RecordResult) -> Published | EventIdReused:
-    event, recorded = publication.event, result.recorded
+def _answers(
+    publications: Publications, results: Sequence[RecordResult]
+) -> list[Published | InvalidEvent | EventIdReused]:
+    return [
+        _new(Published, (event_id, False, (), ())) if result is NOTHING else _answer(org_id, event_id, result)
+        for (org_id, event_id, *_), result in zip(publications.events, results, strict=True)
+    ]
+
+
+def _answer(org_id: int, event_id: str, result: RecordResult) -> Published | EventIdReused:
+    recorded, matched_rules, delivery_ids = result
     if recorded is _REUSED:
-        return EventIdReused(org_id=event.org_id, event_id=event.event_id)
-    return _new(Published, (event.event_id, recorded is _DUPLICATE, result.matched_rules, result.delivery_ids))
+        return EventIdReused(org_id=org_id, event_id=event_id)
+    return _new(Published, (event_id, recorded is _DUPLICATE, matched_rules, delivery_ids))

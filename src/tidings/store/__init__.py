@@ -5,9 +5,11 @@ and nothing else: no SQL and no driver's name leaves this package. What commands
 and ``versions``.
 """
 
+from tidings.store.answers import NOTHING
 from tidings.store.fleet import Ask, Booked, EndpointPause, FleetStore, Part, Presence
 from tidings.store.opening import open_store
 from tidings.store.port import Store
+from tidings.store.publications import OWN_DIGEST, Publications
 from tidings.store.values import (
     Backlog,
     CallOff,
@@ -41,6 +43,8 @@ from tidings.store.values import (
 )
 
 __all__ = [
+    "NOTHING",
+    "OWN_DIGEST",
     "Ask",
     "Backlog",
     "Booked",
@@ -66,6 +70,7 @@ __all__ = [
     "Person",
     "Presence",
     "Publication",
+    "Publications",
     "RecordResult",
     "Recorded",
     "RejectedBody",

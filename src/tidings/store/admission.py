@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from tidings.errors import Overloaded
+from tidings.store.publications import Publications
 from tidings.store.values import Publication
 
 _RETRY_AFTER: Final = 1.0
@@ -53,6 +54,8 @@ class Admission:
 
 def size_of(publications: Sequence[Publication]) -> int:
     """Return how large the events are, bytes."""
+    if isinstance(publications, Publications):  # nearly always, and put together they would be for this alone
+        return publications.size
     return sum(len(each.event.content) for each in publications)
 
 

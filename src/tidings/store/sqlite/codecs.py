@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from tidings.model import Attempt, Cause, Channel, Delivery, PlannedDelivery, Recipient, RecipientKind, State
 from tidings.store.answers import NOTHING
+from tidings.store.publications import Publications
 from tidings.store.sqlite.calls import Work
-from tidings.store.sqlite.publications import Publications
 from tidings.store.sqlite.wire import Codec, marshalled, pickled, unmarshalled, unpickled
 from tidings.store.sqlite.writing import Writing
 from tidings.store.values import Leased, Publication, Recorded, RecordResult, Settlement

@@ -9,13 +9,13 @@ import orjson
 from tidings.model import PlannedDelivery
 from tidings.store.answers import NOTHING, Decided, new, repeated
 from tidings.store.moved import MovesSeen
+from tidings.store.publications import Columns, Publications, own_digest
 from tidings.store.sqlite.contacts import keep_contacts
 from tidings.store.sqlite.digests import gather
 from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, Value, insert_rows, insert_together, rows_of
 from tidings.store.sqlite.ids import EventIds, Identity
 from tidings.store.sqlite.interventions import Interventions
 from tidings.store.sqlite.ordering import keep_order
-from tidings.store.sqlite.publications import Columns, Publications
 from tidings.store.values import (
     Publication,
     Recorded,
@@ -205,11 +205,11 @@ def _decided(connection: Connection, seqs: Sequence[int]) -> dict[Identity, Deci
 
 
 def _event_rows(events: Iterable[Columns], first_seq: int) -> list[tuple[Value, ...]]:
-    """Return the columns of events that follow each other; but for the last two they are those of the port's value."""
+    """Return the columns of events that follow each other: those of the port's value, or nearly so."""
     # fmt: off
     return [
-        (seq, org, key, name, at, revision, content, digest, customer, orjson.dumps(rules).decode() if rules else "[]",
-         trace or None)
+        (seq, org, key, name, at, revision, content, digest or own_digest(content), customer,
+         orjson.dumps(rules).decode() if rules else "[]", trace or None)
         for seq, (org, key, name, at, revision, content, digest, customer, rules, trace) in enumerate(events, first_seq)
     ]
     # fmt: on

@@ -1,6 +1,7 @@
-"""Publications by their parts, as they travel to whoever writes and as rows are made of them."""
+"""Publications by their parts: as they are prepared, travel to whoever writes, and become rows."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any, Final, Self, overload
 
 from tidings.model import PlannedDelivery
@@ -8,13 +9,22 @@ from tidings.store.values import Publication, StoredEvent
 
 _new: Final = tuple.__new__
 
+OWN_DIGEST: Final = b""
+"""Stands for the digest of an event that came as it is kept, its id in it: whoever needs it takes it of the content."""
+
 Columns = tuple[Any, ...]
-"""An event's, in the order of StoredEvent."""
+"""An event's, in the order of StoredEvent; its digest may be ``OWN_DIGEST``."""
 Planned = tuple[PlannedDelivery, ...]
 Extra = tuple[Any, ...]
 """What else a publication asks for: its call-offs, contact and swallows."""
 
 _NO_EXTRA: Final[Extra] = ((), None, None)
+_CONTENT: Final = StoredEvent._fields.index("content")
+
+
+def own_digest(content: bytes) -> bytes:
+    """Return the digest of an event that came as it is kept."""
+    return sha256(content).digest()
 
 
 class Publications(Sequence[Publication]):
@@ -33,16 +43,10 @@ class Publications(Sequence[Publication]):
         """Take publications apart; one that is in parts already is returned as it is."""
         if type(publications) is cls:
             return publications
-        events: list[Columns] = []
-        planned: dict[int, Planned] = {}
-        extras: dict[int, Extra] = {}
-        for event, deliveries, call_offs, contact, swallows in publications:
-            if deliveries:
-                planned[len(events)] = deliveries
-            if call_offs or contact is not None or swallows is not None:
-                extras[len(events)] = (call_offs, contact, swallows)
-            events.append(tuple(event))
-        return cls(events, planned, extras)
+        parts = cls([], {}, {})
+        for each in publications:
+            parts.add(each)
+        return parts
 
     @classmethod
     def joined(cls, requests: Sequence[Sequence[Publication]]) -> Self:
@@ -60,6 +64,21 @@ class Publications(Sequence[Publication]):
                 extras[start + place] = extra
             events += each.events
         return cls(events, planned, extras)
+
+    def add(self, publication: Publication) -> None:
+        """Take one apart and add it at the end."""
+        event, deliveries, call_offs, contact, swallows = publication
+        place = len(self.events)
+        if deliveries:
+            self.planned[place] = deliveries
+        if call_offs or contact is not None or swallows is not None:
+            self.extras[place] = (call_offs, contact, swallows)
+        self.events.append(tuple(event))
+
+    @property
+    def size(self) -> int:
+        """How large the events are, bytes."""
+        return sum([len(event[_CONTENT]) for event in self.events])
 
     @property
     def are_usual(self) -> bool:
@@ -86,5 +105,7 @@ class Publications(Sequence[Publication]):
         return self._at(places) if isinstance(places, int) else [self._at(each) for each in places]
 
     def _at(self, place: int) -> Publication:
-        event = _new(StoredEvent, self.events[place])
+        event = StoredEvent(*self.events[place])
+        if event.digest == OWN_DIGEST:
+            event = event._replace(digest=own_digest(event.content))
         return _new(Publication, (event, self.planned.get(place, ()), *self.extras.get(place, _NO_EXTRA)))
