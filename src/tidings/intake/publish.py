@@ -141,14 +141,16 @@ class Publish:
         await self._store.record([Publication(stored, tuple(deliveries))])
 
     async def _record(self, publications: Publications, traced: "list[PublishTrace]") -> list[RecordResult]:
+        began = time.perf_counter()
         try:
-            with self._record_seconds.time():
-                if self._traces is None or not traced:
-                    return await self._store.record(publications)
-                return await self._traces.record(self._store, publications, traced)
+            if self._traces is None or not traced:
+                return await self._store.record(publications)
+            return await self._traces.record(self._store, publications, traced)
         except StoreUnavailable as error:
             self.refusals.note(error, len(publications))
             raise
+        finally:  # a timer of the metric's own would take three times as long
+            self._record_seconds.observe(time.perf_counter() - began)
 
     def _count_outcomes(self, results: Sequence[RecordResult], *, invalid: int) -> None:
         nothing = results.count(NOTHING)
@@ -165,8 +167,8 @@ def _answers(
     publications: Publications, results: Sequence[RecordResult]
 ) -> list[Published | InvalidEvent | EventIdReused]:
     return [
-        _new(Published, (event_id, False, (), ())) if result is NOTHING else _answer(org_id, event_id, result)
-        for (org_id, event_id, *_), result in zip(publications.events, results, strict=True)
+        _new(Published, (event[1], False, (), ())) if result is NOTHING else _answer(event[0], event[1], result)
+        for event, result in zip(publications.events, results, strict=True)
     ]
 
 
