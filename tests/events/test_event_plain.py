@@ -56,6 +56,26 @@ def test_whatever_is_done_to_an_event_no_more_is_said_of_it_than_is_true(spoilin
     check(events)
 
 
+@pytest.mark.parametrize("number", [1, 2, 15, 16, 17, 99])
+@pytest.mark.parametrize("form", ["number", "text", "group", "fixed"])
+def test_what_protobuf_does_not_know_is_nothing_that_is_seen(number: int, form: str) -> None:
+    """A sender may have fields of ours with values of another kind, which protobuf keeps without knowing them."""
+    text = b"\x02\x08\x05"  # a message too, and a list of numbers
+    kind, value = {"number": (0, b"\x05"), "text": (2, text), "group": (3, b""), "fixed": (5, b"abcd")}[form]
+    strange = _tag(number, kind) + value + (_tag(number, 4) if form == "group" else b"")
+    for strip in (lambda _: None, lambda event: event.ClearField("event_id"), lambda event: event.ClearField("org_id")):
+        events = published()
+        for event in events[1::2]:
+            strip(event)
+            event.ParseFromString(event.SerializeToString() + strange)
+        check(events)
+
+
+def _tag(number: int, kind: int) -> bytes:
+    tag = number << 3 | kind
+    return bytes([tag]) if tag < 128 else bytes([tag & 127 | 128, tag >> 7])
+
+
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.lists(st.sampled_from(sorted(SPOILINGS)), max_size=3))))
 def test_any_mixture_is_seen_as_each_alone(drawn: list[tuple[int, list[str]]]) -> None:
     batch: list[Event] = []
