@@ -1,7 +1,6 @@
 """Publishing: validate, decide, and commit the event with its deliveries before answering."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -33,6 +32,8 @@ Clock = Callable[[], int]
 
 
 _new: Final = tuple.__new__
+_ORG_ID: Final = StoredEvent._fields.index("org_id")
+_EVENT_ID: Final = StoredEvent._fields.index("event_id")
 _DUPLICATE: Final = Recorded.DUPLICATE
 _NEW: Final = Recorded.NEW
 _REUSED: Final = Recorded.REUSED
@@ -157,8 +158,10 @@ class Publish:
         if nothing:
             self._outcomes[_NEW].inc(nothing)
         if nothing < len(results):
-            for outcome, count in Counter(each.recorded for each in results if each is not NOTHING).items():
-                self._outcomes[outcome].inc(count)
+            others = [each.recorded for each in results if each != NOTHING]
+            for outcome, counter in self._outcomes.items():
+                if count := others.count(outcome):
+                    counter.inc(count)
         if invalid:
             self._invalid.inc(invalid)
 
@@ -167,7 +170,9 @@ def _answers(
     publications: Publications, results: Sequence[RecordResult]
 ) -> list[Published | InvalidEvent | EventIdReused]:
     return [
-        _new(Published, (event[1], False, (), ())) if result is NOTHING else _answer(event[0], event[1], result)
+        _new(Published, (event[_EVENT_ID], False, (), ()))
+        if result is NOTHING
+        else _answer(event[_ORG_ID], event[_EVENT_ID], result)
         for event, result in zip(publications.events, results, strict=True)
     ]
 

@@ -105,7 +105,7 @@ class Publications(Sequence[Publication]):
         return self._at(places) if isinstance(places, int) else [self._at(each) for each in places]
 
     def _at(self, place: int) -> Publication:
-        event = StoredEvent(*self.events[place])
-        if event.digest == OWN_DIGEST:
-            event = event._replace(digest=own_digest(event.content))
+        org_id, event_id, name, at, revision, content, digest, *rest = self.events[place]
+        digest = digest or own_digest(content)
+        event = _new(StoredEvent, (org_id, event_id, name, at, revision, content, digest, *rest))
         return _new(Publication, (event, self.planned.get(place, ()), *self.extras.get(place, _NO_EXTRA)))
