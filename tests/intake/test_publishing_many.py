@@ -12,7 +12,7 @@ from tidings.events.v1.event_pb2 import Event
 from tidings.intake import Publish, Published
 from tidings.rulebook import Rulebook, Rulebooks
 from tidings.store import open_store
-from tidings.telemetry import Metrics
+from tidings.telemetry.metrics import Metrics
 from timing_kit import book
 
 RULES = (
