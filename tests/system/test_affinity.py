@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from family_kit import family, writer_process
 from gateway_kit import eventually, running_gateway, write_config
 from rulebook_kit import write_rulebook
+from tidings.app import affinity
 from tidings.app.affinity import Look, better_processor
 from tidings.events import convert_one, sample
 
@@ -64,9 +66,22 @@ async def test_a_writer_that_is_started_again_keeps_off_as_well(tmp_path: Path) 
         assert os.sched_getscheduler(writer) == os.SCHED_BATCH
 
 
-async def test_two_gateways_take_two_processors(tmp_path: Path) -> None:
-    async with running_gateway(config(tmp_path / "one")) as one, running_gateway(config(tmp_path / "two")) as two:
-        assert home(one.process.pid) != home(two.process.pid)
+def test_gateways_share_a_processor_only_once_each_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(affinity, "CLAIM", f"\0tidings {os.urandom(8).hex()} {{}} {{}}")  # apart from real gateways
+    with ExitStack() as claims:
+        found = []
+        for _ in range(6):
+            claimed = affinity.claim_processor({3, 5, 8})
+            assert claimed is not None
+            found.append(claimed[0])
+            claims.enter_context(claimed[1])
+        assert [sorted(found[:3]), sorted(found[3:])] == [[3, 5, 8], [3, 5, 8]]
+        claims.close()  # however a gateway ends
+        again = [affinity.claim_processor({3, 5, 8}) for _ in range(3)]
+        assert sorted(each[0] for each in again if each is not None) == [3, 5, 8]
+        for each in again:
+            assert each is not None
+            each[1].close()
 
 
 async def test_none_leaves_it_to_the_system(tmp_path: Path) -> None:

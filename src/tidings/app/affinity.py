@@ -33,6 +33,8 @@ _IDLE: Final = 0.5
 """and for which share that one must have had nothing to do."""
 _MOST_GATEWAYS: Final = 64
 """How many gateways of one machine are told apart on one processor."""
+CLAIM = "\0tidings processor {} {}"
+"""The name of a socket whose holder has a processor, as the so manieth gateway there."""
 _OWN_TASKS: Final = Path("/proc/self/task")
 
 
@@ -83,7 +85,7 @@ class Affinity:
         if not hasattr(os, "sched_setaffinity") or not _OWN_TASKS.is_dir():
             return None
         usable = frozenset(os.sched_getaffinity(0))
-        if len(usable) < 2 or (claimed := _claim(usable)) is None:  # noqa: PLR2004 (one for the loop, one for others)
+        if len(usable) < 2 or (claimed := claim_processor(usable)) is None:  # noqa: PLR2004 (one for the loop, one for others)
             return None
         affinity = cls(usable, *claimed)
         try:
@@ -158,7 +160,7 @@ async def kept_affinity(policy: CpuAffinity) -> AsyncIterator[Affinity | None]:
         affinity.end()
 
 
-def _claim(usable: Collection[int]) -> tuple[int, socket.socket] | None:
+def claim_processor(usable: Collection[int]) -> tuple[int, socket.socket] | None:
     """Take a processor that as few gateways as possible have taken; whoever holds the socket of a name has it.
 
     Such names are seen by all gateways of a network namespace, and are free again however their holders end.
@@ -167,7 +169,7 @@ def _claim(usable: Collection[int]) -> tuple[int, socket.socket] | None:
     for number in range(_MOST_GATEWAYS):
         for processor in random.sample(sorted(usable), len(usable)):
             with suppress(OSError):
-                claim.bind(f"\0tidings processor {processor} {number}")
+                claim.bind(CLAIM.format(processor, number))
                 return processor, claim
     claim.close()
     return None
