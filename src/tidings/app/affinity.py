@@ -1,10 +1,10 @@
 """Which processors a gateway's threads run on.
 
-The interpreter lets one thread at a time compute, so a gateway is as fast as its event loop. gRPC wakes threads of its
-own several times with each call: left alone, the system lets each of them interrupt the loop for some microseconds, or
-moves the loop to where its data is not. So the loop keeps to one processor, with the thread that brings it what gRPC
-has completed; that one runs when the loop has nothing more to do, and then brings all of it at once. Every other thread
-keeps off that processor, and so does the process that writes to SQLite.
+The interpreter lets one thread at a time compute, so a gateway is as fast as its event loop. gRPC wakes the thread that
+brings the loop what it has completed several times with each call: left alone, the system lets that one interrupt the
+loop for some microseconds each time, or moves the loop to where its data is not. So the interpreter's threads share one
+processor, which no two of them could use more of, and all but the loop run when the loop has nothing to do. What needs
+no interpreter, gRPC's other threads and the process that writes to SQLite, keeps off that processor.
 
 Linux alone can be told so, and only where there are two processors to use.
 """
@@ -31,6 +31,8 @@ _WAITED: Final = 0.3
 """For which share of the time the loop must have waited for its processor to look for another,"""
 _IDLE: Final = 0.5
 """and for which share that one must have had nothing to do."""
+_ASIDE: Final = "aside"
+"""How the names of the executor's threads begin."""
 _MOST_GATEWAYS: Final = 64
 """How many gateways of one machine are told apart on one processor."""
 CLAIM = "\0tidings processor {} {}"
@@ -72,8 +74,8 @@ class Affinity:
     usable: frozenset[int]
     home: int
     _claim: socket.socket
-    _feeders: frozenset[int] = frozenset()
-    """Threads that stay with the loop."""
+    _at_home: frozenset[int] = frozenset()
+    """Threads that share the loop's processor."""
     _loop_thread: int = field(default_factory=threading.get_native_id)
 
     @classmethod
@@ -95,12 +97,16 @@ class Affinity:
             affinity.end()
             return None
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="aside", initializer=affinity.stand_aside))
+        loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix=_ASIDE, initializer=affinity.stand_aside))
         return affinity
 
-    def settle(self, feeders: Collection[int]) -> None:
-        """Bring the loop home, with those threads that feed it."""
-        self._feeders = frozenset(feeders)
+    def settle(self) -> None:
+        """Bring the loop home, with the interpreter's other threads that there are by now.
+
+        The executor's are not among them: what they do takes long, or starts a process.
+        """
+        threads = (each for each in threading.enumerate() if not each.name.startswith(_ASIDE))
+        self._at_home = frozenset(each.native_id for each in threads if each.native_id is not None)
         self._place()
 
     def stand_aside(self) -> None:
@@ -142,7 +148,7 @@ class Affinity:
                 if task == self._loop_thread:
                     _place(task, {self.home}, os.SCHED_OTHER)
                 else:
-                    _place(task, {self.home} if task in self._feeders else aside, os.SCHED_BATCH)
+                    _place(task, {self.home} if task in self._at_home else aside, os.SCHED_BATCH)
 
 
 @asynccontextmanager

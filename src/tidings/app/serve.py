@@ -40,7 +40,7 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
         _reload_signal(gateway.reloader),
     ):
         if affinity is not None:
-            affinity.settle(gateway.grpc.pollers if gateway.grpc is not None else ())
+            affinity.settle()
         await gateway.start_serving()
         _announce(gateway, settings, role, processor=None if affinity is None else affinity.home)
         dispatch_ended = asyncio.create_task(_watch(gateway.dispatching), name="dispatch watch")

@@ -1,6 +1,5 @@
 """The gRPC server: services, health and reflection on one listener."""
 
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -57,9 +56,6 @@ class GrpcServer:
     server: grpc.aio.Server
     health: health.aio.HealthServicer
     port: int
-    pollers: frozenset[int]
-    """The threads that bring the event loop what gRPC has completed, as the system numbers them; none for a further
-    server of a process."""
 
     async def set_serving(self, serving: bool) -> None:  # noqa: FBT001 (a state, not an option)
         """Tell health checks whether calls are welcome."""
@@ -112,9 +108,7 @@ async def open_grpc_server(  # noqa: PLR0913 (the services, and what stands befo
     traced: bool = False,
 ) -> AsyncIterator[GrpcServer]:
     """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
-    threads = set(threading.enumerate())
     server = grpc.aio.server(options=_options(settings))
-    pollers = frozenset(each.native_id for each in threading.enumerate() if each not in threads and each.native_id)
     by_name = ServerByName(server, registered=_OWN_LINES)
     guarded = cast("grpc.aio.Server", GuardedServer(by_name, store=store, keyring=keyring, traced=traced))
     event_service_pb2_grpc.add_EventServiceServicer_to_server(events, guarded)
@@ -130,7 +124,7 @@ async def open_grpc_server(  # noqa: PLR0913 (the services, and what stands befo
     except RuntimeError as error:
         message = f"grpc.listen: cannot bind {settings.listen}; is another gateway running there?"
         raise InvalidConfiguration(message) from error
-    listening = GrpcServer(server, health_servicer, port, pollers)
+    listening = GrpcServer(server, health_servicer, port)
     await listening.set_serving(False)
     await server.start()
     try:
