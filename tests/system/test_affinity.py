@@ -85,6 +85,17 @@ def test_gateways_share_a_processor_only_once_each_is_taken(monkeypatch: pytest.
             each[1].close()
 
 
+async def test_whoever_is_started_as_batch_work_stays_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(affinity, "CLAIM", f"\0tidings {os.urandom(8).hex()} {{}} {{}}")
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        assert affinity.Affinity.begin() is None
+        assert os.sched_getscheduler(0) == os.SCHED_BATCH
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    assert os.sched_getaffinity(0) == HERE
+
+
 async def test_none_leaves_it_to_the_system(tmp_path: Path) -> None:
     async with running_gateway(config(tmp_path, cpu_affinity="none")) as gateway:
         found = [each for process in family(gateway.process.pid) for each in tasks(process)]
@@ -93,8 +104,19 @@ async def test_none_leaves_it_to_the_system(tmp_path: Path) -> None:
 
 
 LOOP = """
-import asyncio, os, threading
+import asyncio, os, socket
+from tidings.app import affinity as module
 from tidings.app.affinity import Affinity, better_processor
+
+module.CLAIM = f"\\0tidings {os.getpid()} {{}} {{}}"  # apart from real gateways
+
+def is_taken(processor):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        try:
+            other.bind(module.CLAIM.format(processor, 0))
+        except OSError:
+            return True
+    return False
 
 async def main():
     affinity = Affinity.begin()
@@ -111,7 +133,10 @@ async def main():
     found = better_processor(affinity.home, affinity.usable, before, after)
     idle = sum(affinity.look().idle.values()) - sum(before.idle.values())
     print("found", found, 0 <= idle <= 3 * passed * len(before.idle), flush=True)
+    crowded = affinity.home
+    claims = [is_taken(found), is_taken(crowded)]
     affinity.move(found)
+    print("claims", *claims, is_taken(found), is_taken(crowded), flush=True)
     print("moved", *os.sched_getaffinity(0), flush=True)
     print("aside", *await asyncio.to_thread(os.sched_getaffinity, 0), flush=True)
     affinity.end()
@@ -145,6 +170,7 @@ async def test_a_loop_that_waits_for_its_processor_moves_and_all_others_make_roo
             await each.wait()
     home, counts = said["found"].split()
     assert (home != crowded, counts) == (True, "True")
+    assert said["claims"].split() == ["False", "True", "True", "False"]
     assert said["moved"].split() == [home]
     assert {int(each) for each in said["aside"].split()} == HERE - {int(home)}
     assert {int(each) for each in said["ended"].split()} == HERE

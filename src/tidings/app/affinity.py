@@ -82,9 +82,14 @@ class Affinity:
     def begin(cls) -> Self | None:
         """Choose a processor, and let every thread and process that is started from now on keep off it.
 
-        None where the system cannot be told, or has only one processor for us.
+        None where the system cannot be told, has only one processor for us, or was told something else by whoever
+        started us.
         """
-        if not hasattr(os, "sched_setaffinity") or not _OWN_TASKS.is_dir():
+        if (
+            not hasattr(os, "sched_setaffinity")
+            or not _OWN_TASKS.is_dir()
+            or os.sched_getscheduler(0) != os.SCHED_OTHER
+        ):
             return None
         usable = frozenset(os.sched_getaffinity(0))
         if len(usable) < 2 or (claimed := claim_processor(usable)) is None:  # noqa: PLR2004 (one for the loop, one for others)
@@ -116,18 +121,22 @@ class Affinity:
     def move(self, home: int) -> None:
         """Let the loop have another processor, and everybody else keep off that one."""
         log.info(events.GATEWAY_MOVED, processor=home, before=self.home)
+        if (claimed := claim_processor({home})) is not None:
+            self._claim.close()
+            self._claim = claimed[1]
         self.home = home
         self._place()
 
     async def keep(self, *, every: float = _LOOK_SECONDS) -> None:
         """Move whenever the loop has to wait for its processor while another has time; until cancelled."""
-        before = self.look()
-        while True:
-            await asyncio.sleep(every * random.uniform(0.7, 1.3))  # noqa: S311 (lest gateways move in step)
-            after = self.look()
-            if (home := better_processor(self.home, self.usable, before, after)) is not None:
-                self.move(home)
-            before = after
+        with suppress(OSError):  # a processor was taken from us: from here on the system decides
+            before = self.look()
+            while True:
+                await asyncio.sleep(every * random.uniform(0.7, 1.3))  # noqa: S311 (lest gateways move in step)
+                after = self.look()
+                if (home := better_processor(self.home, self.usable, before, after)) is not None:
+                    self.move(home)
+                before = after
 
     def look(self) -> Look:
         """Return what the system has counted up to now."""
