@@ -1,5 +1,6 @@
 """Which tests run, in which order, and what is said at the end of those that do not."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,8 @@ _left: pytest.StashKey[set[str]] = pytest.StashKey()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_left] = set()
+    # Gateways that run beside each other would race for a processor; those of test_affinity.py ask for one.
+    os.environ.setdefault("TIDINGS_CPU_AFFINITY", "none")
     settings.register_profile("length", settings(), max_examples=at_length(40, 100))
     settings.load_profile("length")
 

@@ -1,9 +1,13 @@
 """On which processors a gateway's threads run, asked of the system."""
 
 import asyncio
+import fcntl
 import os
 import signal
+import socket
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,10 +24,18 @@ HERE = frozenset(os.sched_getaffinity(0))
 pytestmark = pytest.mark.skipif(len(HERE) == 1, reason="there is one processor for all threads")
 
 
-def config(folder: Path, **settings: object) -> Path:
-    folder.mkdir(exist_ok=True)
+@pytest.fixture(autouse=True)
+def _one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let one gateway at a time, of all that tests run, take a processor: of two there is but one to take."""
+    monkeypatch.setenv("TIDINGS_CPU_AFFINITY", "auto")
+    with (Path(tempfile.gettempdir()) / "tidings-test-affinity.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def config(folder: Path) -> Path:
     rules = write_rulebook(folder / "rules", crm="http://127.0.0.1:9/")
-    return write_config(folder, rules=str(rules), **settings)
+    return write_config(folder, rules=str(rules))
 
 
 def tasks(process: int) -> list[int]:
@@ -67,22 +79,39 @@ async def test_a_writer_that_is_started_again_keeps_off_as_well(tmp_path: Path) 
         assert os.sched_getscheduler(writer) == os.SCHED_BATCH
 
 
-def test_gateways_share_a_processor_only_once_each_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gateway_that_finds_only_the_last_processor_runs_anywhere(tmp_path: Path) -> None:
+    with ExitStack() as others:
+        for number in range(len(HERE) - 1):
+            other = others.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            other.bind(affinity.CLAIM.format("leave", number))
+        async with running_gateway(config(tmp_path)) as gateway:
+            found = [each for process in family(gateway.process.pid) for each in tasks(process)]
+            assert {os.sched_getaffinity(each) == HERE for each in found} == {True}
+            (started,) = (each for each in gateway.log if each["event"] == "gateway.started")
+            assert started["processor"] == "any"
+
+
+def test_gateways_take_all_processors_but_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(affinity, "CLAIM", f"\0tidings {os.urandom(8).hex()} {{}} {{}}")  # apart from real gateways
+
+    def claim(among: set[int]) -> int | None:
+        claimed = affinity.claim_processor(among)
+        if claimed is None:
+            return None
+        processor, *held = claimed
+        for each in held:
+            claims.enter_context(each)
+        return processor
+
     with ExitStack() as claims:
-        found = []
-        for _ in range(6):
-            claimed = affinity.claim_processor({3, 5, 8})
-            assert claimed is not None
-            found.append(claimed[0])
-            claims.enter_context(claimed[1])
-        assert [sorted(found[:3]), sorted(found[3:])] == [[3, 5, 8], [3, 5, 8]]
+        first, second = claim({3, 5, 8}), claim({3, 5, 8})
+        assert {first, second} < {3, 5, 8}
+        assert first != second
+        assert claim({3, 5, 8}) is None
         claims.close()  # however a gateway ends
-        again = [affinity.claim_processor({3, 5, 8}) for _ in range(3)]
-        assert sorted(each[0] for each in again if each is not None) == [3, 5, 8]
-        for each in again:
-            assert each is not None
-            each[1].close()
+        assert claim({3, 5}) in {3, 5}
+        assert claim({3, 5}) is None
+        assert claim({1, 2, 4}) in {1, 2, 4}
 
 
 async def test_whoever_is_started_as_batch_work_stays_that(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,8 +125,9 @@ async def test_whoever_is_started_as_batch_work_stays_that(monkeypatch: pytest.M
     assert os.sched_getaffinity(0) == HERE
 
 
-async def test_none_leaves_it_to_the_system(tmp_path: Path) -> None:
-    async with running_gateway(config(tmp_path, cpu_affinity="none")) as gateway:
+async def test_none_leaves_it_to_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDINGS_CPU_AFFINITY", "none")
+    async with running_gateway(config(tmp_path)) as gateway:
         found = [each for process in family(gateway.process.pid) for each in tasks(process)]
         assert {os.sched_getaffinity(each) == HERE for each in found} == {True}
         assert {os.sched_getscheduler(each) for each in found} == {os.SCHED_OTHER}
@@ -113,7 +143,7 @@ module.CLAIM = f"\\0tidings {os.getpid()} {{}} {{}}"  # apart from real gateways
 def is_taken(processor):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         try:
-            other.bind(module.CLAIM.format(processor, 0))
+            other.bind(module.CLAIM.format("processor", processor))
         except OSError:
             return True
     return False

@@ -14,7 +14,7 @@ import os
 import random
 import socket
 import threading
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,10 +33,8 @@ _IDLE: Final = 0.5
 """and for which share that one must have had nothing to do."""
 _ASIDE: Final = "aside"
 """How the names of the executor's threads begin."""
-_MOST_GATEWAYS: Final = 64
-"""How many gateways of one machine are told apart on one processor."""
-CLAIM = "\0tidings processor {} {}"
-"""The name of a socket whose holder has a processor, as the so manieth gateway there."""
+CLAIM = "\0tidings {} {}"
+"""Names of sockets: whoever holds one has that processor, or may have one, as one of so many."""
 _OWN_TASKS: Final = Path("/proc/self/task")
 
 
@@ -73,7 +71,8 @@ class Affinity:
 
     usable: frozenset[int]
     home: int
-    _claim: socket.socket
+    _taken: socket.socket
+    _leave: socket.socket
     _at_home: frozenset[int] = frozenset()
     """Threads that share the loop's processor."""
     _loop_thread: int = field(default_factory=threading.get_native_id)
@@ -82,8 +81,8 @@ class Affinity:
     def begin(cls) -> Self | None:
         """Choose a processor, and let every thread and process that is started from now on keep off it.
 
-        None where the system cannot be told, has only one processor for us, or was told something else by whoever
-        started us.
+        None where the system cannot be told or was told something else by whoever started us, and where other gateways
+        have all processors but one: the last is for everybody.
         """
         if (
             not hasattr(os, "sched_setaffinity")
@@ -121,9 +120,9 @@ class Affinity:
     def move(self, home: int) -> None:
         """Let the loop have another processor, and everybody else keep off that one."""
         log.info(events.GATEWAY_MOVED, processor=home, before=self.home)
-        if (claimed := claim_processor({home})) is not None:
-            self._claim.close()
-            self._claim = claimed[1]
+        if (taken := _named_socket("processor", (home,))) is not None:
+            self._taken.close()
+            self._taken = taken[1]
         self.home = home
         self._place()
 
@@ -145,7 +144,8 @@ class Affinity:
 
     def end(self) -> None:
         """Let other gateways have the processor, and all threads run anywhere."""
-        self._claim.close()
+        self._taken.close()
+        self._leave.close()
         with suppress(OSError):  # it was forbidden, or is now
             for task in _tasks_of("self"):
                 _place(task, self.usable, os.SCHED_OTHER)
@@ -175,18 +175,30 @@ async def kept_affinity(policy: CpuAffinity) -> AsyncIterator[Affinity | None]:
         affinity.end()
 
 
-def claim_processor(usable: Collection[int]) -> tuple[int, socket.socket] | None:
-    """Take a processor that as few gateways as possible have taken; whoever holds the socket of a name has it.
+def claim_processor(usable: Collection[int]) -> tuple[int, socket.socket, socket.socket] | None:
+    """Take a processor that no gateway has, and leave one for all others; None: so many are taken already.
 
-    Such names are seen by all gateways of a network namespace, and are free again however their holders end.
+    Whoever holds the sockets, of the processor and of the leave to have one, has it: gateways of a network namespace
+    see each other's names, and those are free again however their holders end.
     """
-    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    for number in range(_MOST_GATEWAYS):
-        for processor in random.sample(sorted(usable), len(usable)):
-            with suppress(OSError):
-                claim.bind(CLAIM.format(processor, number))
-                return processor, claim
-    claim.close()
+    leave = _named_socket("leave", range(len(usable) - 1))
+    if leave is None:
+        return None
+    taken = _named_socket("processor", random.sample(sorted(usable), len(usable)))
+    if taken is None:  # by gateways that may use others than we
+        leave[1].close()
+        return None
+    return *taken, leave[1]
+
+
+def _named_socket(kind: str, numbers: Iterable[int]) -> tuple[int, socket.socket] | None:
+    """Take the first name that nobody has."""
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    for number in numbers:
+        with suppress(OSError):
+            found.bind(CLAIM.format(kind, number))
+            return number, found
+    found.close()
     return None
 
 

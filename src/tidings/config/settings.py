@@ -81,9 +81,9 @@ class Settings(BaseSettings):
     can notice first; a little more than the time between two of its checks."""
 
     cpu_affinity: CpuAffinity = "auto"
-    """With ``auto`` the event loop of a gateway and the interpreter's other threads keep to one processor, another than
-    those of other gateways here, and whatever needs no interpreter keeps off it; they move when they have to wait there
-    while another processor has time. ``none`` leaves all of that to the system."""
+    """With ``auto`` the event loop of a gateway and the interpreter's other threads keep to one processor, and
+    whatever needs no interpreter keeps off it; they move when they have to wait there while another processor has time.
+    Gateways of one machine take different processors and leave one to everybody. ``none`` leaves it to the system."""
 
     auth: AuthSettings = Field(default_factory=AuthSettings)
     grpc: GrpcSettings = Field(default_factory=GrpcSettings)
