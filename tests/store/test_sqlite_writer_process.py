@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from family_kit import writer_process
 from store_kit import make_event, make_publication, make_publications, settlement, waiting
-from tidings.app.serve import _has_cores
+from tidings.app.affinity import usable_processors
 from tidings.errors import InvalidConfiguration, Overloaded, StoreUnavailable
 from tidings.model import (
     Attempt,
@@ -197,14 +197,14 @@ async def test_two_processes_on_one_file_see_what_the_other_recorded(tmp_path: P
         assert await left.get_delivery(two.deliveries[0].id) == (waiting(two), ())
 
 
-def test_on_one_core_a_gateway_writes_by_itself() -> None:
+def test_a_gateway_counts_the_processors_that_it_may_use() -> None:
     usable = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(usable)})
-        assert not _has_cores()
+        assert len(usable_processors()) == 1
     finally:
         os.sched_setaffinity(0, usable)
-    assert _has_cores() == (len(usable) > 1)
+    assert usable_processors() == usable
 
 
 # What travels

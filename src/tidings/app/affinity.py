@@ -90,7 +90,7 @@ class Affinity:
             or os.sched_getscheduler(0) != os.SCHED_OTHER
         ):
             return None
-        usable = frozenset(os.sched_getaffinity(0))
+        usable = usable_processors()
         if len(usable) < 2 or (claimed := claim_processor(usable)) is None:  # noqa: PLR2004 (one for the loop, one for others)
             return None
         affinity = cls(usable, *claimed)
@@ -173,6 +173,13 @@ async def kept_affinity(policy: CpuAffinity) -> AsyncIterator[Affinity | None]:
     finally:
         keeping.cancel()
         affinity.end()
+
+
+def usable_processors() -> frozenset[int]:
+    """Return the processors that this thread may run on."""
+    if not hasattr(os, "sched_getaffinity"):
+        return frozenset(range(os.cpu_count() or 1))
+    return frozenset(os.sched_getaffinity(0))
 
 
 def claim_processor(usable: Collection[int]) -> tuple[int, socket.socket, socket.socket] | None:

@@ -1,13 +1,12 @@
 """Running a gateway as a process: signals, and a stop that is bounded in time."""
 
 import asyncio
-import os
 import resource
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from tidings.app.affinity import kept_affinity
+from tidings.app.affinity import kept_affinity, usable_processors
 from tidings.app.compose import Gateway, open_gateway
 from tidings.app.role import Role
 from tidings.authoring import Reloader, ReloadStatus
@@ -32,7 +31,8 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
         InvalidConfiguration, InvalidRulebook: it cannot start as configured.
     """
     _raise_descriptor_limit()
-    apart = _has_cores()  # all there are, before this thread keeps to some
+    # A process that writes to the store would only cost on one core. Asked before this thread keeps to some.
+    apart = len(usable_processors()) > 1
     async with (
         kept_affinity(settings.cpu_affinity) as affinity,
         _stop_signal() as stop,
@@ -54,12 +54,6 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
         await gateway.stop_intake(grace=_INTAKE_GRACE_SECONDS)
         await gateway.drain()
     log.info(events.GATEWAY_STOPPED)
-
-
-def _has_cores() -> bool:
-    """Say whether a process that writes to the store could run beside this one; on one core it would only cost."""
-    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return len(usable) > 1
 
 
 def _raise_descriptor_limit() -> None:

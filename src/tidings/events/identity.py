@@ -1,6 +1,5 @@
 """Whom an event concerns, what it is called, and what tells it from others."""
 
-import hashlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, cast
@@ -13,6 +12,7 @@ from tidings.events.narrow import narrow_view
 from tidings.events.pointers import step
 from tidings.events.v1.event_pb2 import Event
 from tidings.events.view import native_view
+from tidings.model import digest_of
 
 _ID_LENGTH: Final = 32
 _GENERIC_PATH: Final = ("data", "customerIdentifiers", "customerId")
@@ -51,11 +51,6 @@ it at three quarters of what the name would cost."""
 def wire_form(event: Event) -> bytes:
     """Return the event in binary form, the same for the same content."""
     return serialized(event, True)  # noqa: FBT003 (see there)
-
-
-def digest_of(content: bytes) -> bytes:
-    """Return the SHA-256 of an event's wire form."""
-    return hashlib.sha256(content).digest()
 
 
 def content_digest(event: Event) -> bytes:

@@ -8,7 +8,6 @@ from tidings.events import (
     Facts,
     contact_told,
     customer_of,
-    digest_of,
     facts_of,
     id_of_content,
     look_at,
@@ -17,7 +16,7 @@ from tidings.events import (
     wire_form,
 )
 from tidings.events.v1.event_pb2 import Event
-from tidings.model import PlannedDelivery
+from tidings.model import PlannedDelivery, digest_of
 from tidings.rulebook import Rulebook
 from tidings.rules import NOTHING, Decision, RuleFailure, decide, revocation
 from tidings.store import OWN_DIGEST, CallOff, Publication, Publications, StoredEvent

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tidings.errors import EventIdReused, InvalidEvent, StoreUnavailable, TidingsError
 from tidings.events import (
     customer_of,
-    digest_of,
     facts_of,
     wire_form,
 )
@@ -16,7 +15,7 @@ from tidings.intake.gathering import by_their_clocks
 from tidings.intake.group_commit import GroupCommit
 from tidings.intake.preparing import Preparation
 from tidings.intake.refusals import Refusals
-from tidings.model import PlannedDelivery
+from tidings.model import PlannedDelivery, digest_of
 from tidings.rulebook import Rulebooks
 from tidings.store import NOTHING, Publication, Publications, Recorded, RecordResult, Store, StoredEvent
 from tidings.telemetry import get_logger

@@ -31,6 +31,7 @@ from tidings.model.delivery import (
     State,
     delivery_id,
 )
+from tidings.model.digest import digest_of
 from tidings.model.message import Accepted, Attempted, Deferred, Email, Gone, Outcome, Postponed, Refused, WebhookCall
 from tidings.model.problem import Problem, Severity, Source
 from tidings.model.suppression import (
@@ -88,6 +89,7 @@ __all__ = [
     "address_key",
     "contact_faults",
     "delivery_id",
+    "digest_of",
     "growing",
     "is_address",
     "marked",

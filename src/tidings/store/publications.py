@@ -1,10 +1,9 @@
 """Publications by their parts: as they are prepared, travel to whoever writes, and become rows."""
 
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from typing import Any, Final, Self, overload
 
-from tidings.model import PlannedDelivery
+from tidings.model import PlannedDelivery, digest_of
 from tidings.store.values import Publication, StoredEvent
 
 _new: Final = tuple.__new__
@@ -20,11 +19,6 @@ Extra = tuple[Any, ...]
 
 _NO_EXTRA: Final[Extra] = ((), None, None)
 _CONTENT: Final = StoredEvent._fields.index("content")
-
-
-def own_digest(content: bytes) -> bytes:
-    """Return the digest of an event that came as it is kept."""
-    return sha256(content).digest()
 
 
 class Publications(Sequence[Publication]):
@@ -106,6 +100,6 @@ class Publications(Sequence[Publication]):
 
     def _at(self, place: int) -> Publication:
         org_id, event_id, name, at, revision, content, digest, *rest = self.events[place]
-        digest = digest or own_digest(content)
+        digest = digest or digest_of(content)
         event = _new(StoredEvent, (org_id, event_id, name, at, revision, content, digest, *rest))
         return _new(Publication, (event, self.planned.get(place, ()), *self.extras.get(place, _NO_EXTRA)))

@@ -6,10 +6,10 @@ from typing import Final
 
 import orjson
 
-from tidings.model import PlannedDelivery
+from tidings.model import PlannedDelivery, digest_of
 from tidings.store.answers import NOTHING, Decided, new, repeated
 from tidings.store.moved import MovesSeen
-from tidings.store.publications import Columns, Publications, own_digest
+from tidings.store.publications import Columns, Publications
 from tidings.store.sqlite.contacts import keep_contacts
 from tidings.store.sqlite.digests import gather
 from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, Value, insert_rows, insert_together, rows_of
@@ -208,7 +208,7 @@ def _event_rows(events: Iterable[Columns], first_seq: int) -> list[tuple[Value, 
     """Return the columns of events that follow each other: those of the port's value, or nearly so."""
     # fmt: off
     return [
-        (seq, org, key, name, at, revision, content, digest or own_digest(content), customer,
+        (seq, org, key, name, at, revision, content, digest or digest_of(content), customer,
          orjson.dumps(rules).decode() if rules else "[]", trace or None)
         for seq, (org, key, name, at, revision, content, digest, customer, rules, trace) in enumerate(events, first_seq)
     ]
