@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import grpc
 from grpc_status import rpc_status
@@ -15,7 +15,6 @@ from grpc_status import rpc_status
 from tidings.access import ANYBODY, Keyring, Principal
 from tidings.errors import PermissionDenied, TidingsError
 from tidings.rpc.access import ACCESS, Access, check, touched
-from tidings.rpc.by_name import Handler, ServerByName
 from tidings.rpc.status import status_of
 from tidings.store import Store
 from tidings.telemetry import events, get_logger
@@ -23,6 +22,7 @@ from tidings.telemetry.caller import TRACEPARENT, caller_trace
 
 log = get_logger()
 
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context = grpc.aio.ServicerContext[Any, Any]
 _BEARER: Final = "Bearer "
 
@@ -43,7 +43,7 @@ class GuardedServer:
     """
 
     def __init__(
-        self, server: ServerByName, *, store: Store, keyring: Keyring | None = None, traced: bool = False
+        self, server: grpc.aio.Server, *, store: Store, keyring: Keyring | None = None, traced: bool = False
     ) -> None:
         """Take the keys that callers need, None lets everybody do everything; with traces, their context is kept."""
         self._server = server

@@ -1,6 +1,6 @@
 """The gRPC server: services, health and reflection on one listener."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, cast
@@ -21,7 +21,6 @@ from tidings.gateway.v1 import (
     rule_service_pb2,
     rule_service_pb2_grpc,
 )
-from tidings.rpc.by_name import ServerByName
 from tidings.rpc.contact_service import ContactService
 from tidings.rpc.delivery_service import DeliveryService
 from tidings.rpc.guard import GuardedServer
@@ -37,8 +36,8 @@ SERVICES = tuple(
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 
-_OWN_LINES: Final = frozenset(f"/tidings.gateway.v1.EventService/{name}" for name in ("Publish", "PublishBatch"))
-"""What floods come by. Whoever asks for anything else, and be it for the gateway's health, does not stand behind."""
+_WITH_LINES: Final = "1.85."
+"""The versions of gRPC with whose inner parts `tidings.rpc.lines` was written and is tested."""
 
 _MOST_PENDING: Final = 20_000
 """How many calls may wait to be taken up. From 1,000 on gRPC would cancel some of them at random, without a word;
@@ -89,6 +88,15 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
     return options
 
 
+def make_server(options: Sequence[tuple[str, int]]) -> grpc.aio.Server:
+    """Make a server that takes up calls the fast way if this gRPC is one that it was made for, else gRPC's own way."""
+    if not grpc.__version__.startswith(_WITH_LINES):
+        return grpc.aio.server(options=options)
+    from tidings.rpc.lines import LinedServer  # noqa: PLC0415 (another version may not have what it takes)
+
+    return cast("grpc.aio.Server", LinedServer(options))
+
+
 def _bind(server: grpc.aio.Server, settings: GrpcSettings) -> int:
     if settings.tls is None:
         return server.add_insecure_port(settings.listen)
@@ -108,17 +116,15 @@ async def open_grpc_server(  # noqa: PLR0913 (the services, and what stands befo
     traced: bool = False,
 ) -> AsyncIterator[GrpcServer]:
     """Bind and start the server; raise InvalidConfiguration when the address cannot be bound."""
-    server = grpc.aio.server(options=_options(settings))
-    by_name = ServerByName(server, registered=_OWN_LINES)
-    guarded = cast("grpc.aio.Server", GuardedServer(by_name, store=store, keyring=keyring, traced=traced))
+    server = make_server(_options(settings))
+    guarded = cast("grpc.aio.Server", GuardedServer(server, store=store, keyring=keyring, traced=traced))
     event_service_pb2_grpc.add_EventServiceServicer_to_server(events, guarded)
     rule_service_pb2_grpc.add_RuleServiceServicer_to_server(rules, guarded)
     contact_service_pb2_grpc.add_ContactServiceServicer_to_server(contacts, guarded)
     delivery_service_pb2_grpc.add_DeliveryServiceServicer_to_server(deliveries, guarded)
     health_servicer = health.aio.HealthServicer()
-    unguarded = cast("grpc.aio.Server", by_name)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, unguarded)
-    reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), unguarded)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection((*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
     try:
         port = _bind(server, settings)
     except RuntimeError as error:
