@@ -40,8 +40,8 @@ _WITH_LINES: Final = "1.85."
 """The versions of gRPC with whose inner parts `tidings.rpc.lines` was written and is tested."""
 
 _MOST_PENDING: Final = 20_000
-"""How many calls may wait to be taken up. From 1,000 on gRPC would cancel some of them at random, without a word;
-the store refuses what is too much for it, and says so."""
+"""How many calls of a method may wait to be taken up. From 1,000 on gRPC would cancel some of them at random, without a
+word; the store refuses what is too much for it, and says so."""
 
 _KEEPALIVE_TIMEOUT_MS: Final = 20_000
 _SHORTEST_PING_MS: Final = 10_000
