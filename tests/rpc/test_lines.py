@@ -1,6 +1,7 @@
 """How calls are taken up: each method by a line of its own, many at a time, and else as grpc.aio does it."""
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from tidings.gateway.v1.event_service_pb2 import ListEventsRequest, PublishBatch
 from tidings.gateway.v1.event_service_pb2_grpc import EventServiceStub
 from tidings.gateway.v1.rule_service_pb2 import GetRulebookRequest
 from tidings.gateway.v1.rule_service_pb2_grpc import RuleServiceStub
-from tidings.rpc.lines import FEWEST_READY, MOST_READY
+from tidings.rpc.lines import FEWEST_READY, MOST_READY, waking_once
 from tidings.rpc.server import make_server
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -239,6 +240,40 @@ async def test_a_loop_that_is_ended_beside_a_handler_that_goes_on_all_the_same_e
         if process.returncode is None:
             process.kill()
     assert said == b"ended\n"
+
+
+async def test_what_a_poller_writes_wakes_its_reader_once() -> None:
+    loop = asyncio.get_running_loop()
+    woken: asyncio.Queue[str] = asyncio.Queue()
+    reader, poller = socket.socketpair()
+    reader.settimeout(0)
+    with reader, poller:
+        with waking_once(loop):
+            loop.add_reader(reader, woken.put_nowait, "woken")
+        poller.sendall(b"many")
+        assert await woken.get() == "woken"
+        poller.sendall(b"more")
+        assert await woken.get() == "woken"
+        with pytest.raises(BlockingIOError):
+            reader.recv(1)
+        loop.remove_reader(reader)
+        assert woken.empty()
+
+
+async def test_a_server_has_the_poller_of_gRPC_wake_its_loop_so(monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: N802
+    loop = asyncio.get_running_loop()
+    add_reader = loop.add_reader
+    added: list[str] = []
+
+    def noting(reader: Any, callback: Callable[[], object]) -> None:
+        added.append(callback.__qualname__)
+        add_reader(reader, callback)
+
+    monkeypatch.setattr(loop, "add_reader", noting)
+    async with serving({"Echo": unary(echo)}) as (_, channel):
+        assert await call(channel, "Echo", b"one") == b"one"
+        assert loop.add_reader is noting
+    assert [each for each in added if each.startswith("waking_once")]
 
 
 async def test_a_line_that_cannot_go_on_ends_the_server(caplog: pytest.LogCaptureFixture) -> None:
