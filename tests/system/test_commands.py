@@ -2,16 +2,20 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from gateway_kit import RunningGateway, open_test_gateway, run_tidings, write_config
 from rulebook_kit import write_rulebook
-from tidings.cli import COMMANDS, application
+from tidings.cli import COMMANDS, application, overview
 from tidings.events import sample
 from tidings.gateway.v1.contact_service_pb2 import GetContactRequest
 from tidings.gateway.v1.contact_service_pb2_grpc import ContactServiceStub
@@ -102,6 +106,23 @@ def test_every_command_explains_itself_with_an_example() -> None:
     found = dict(helps(get_command(application(COMMANDS))))
     assert {"tidings serve", "tidings deliveries retry", "tidings keys create"} <= set(found)
     assert [name for name, text in found.items() if not re.search(rf"Example: .*{name}", text)] == []
+
+
+def shown_by(application: typer.Typer) -> str:
+    """Return what a command line prints when it is asked for help."""
+    result = CliRunner().invoke(application, ["--help"], terminal_width=100)
+    assert result.exit_code == 0
+    return result.output
+
+
+def test_the_overview_says_what_the_commands_say_of_themselves() -> None:
+    assert shown_by(overview()) == shown_by(application(COMMANDS))
+
+
+def test_the_overview_imports_no_command() -> None:
+    code = "import sys; from tidings.cli import overview; overview(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"grpc", "tidings.app", "tidings.rules"} & set(loaded.stdout.split())
 
 
 async def test_help_is_printed_for_a_command_of_a_group() -> None:
