@@ -62,6 +62,20 @@ async def test_a_slow_endpoint_costs_a_fast_one_nothing() -> None:
             assert desk.value("tidings_deliveries_held_total", kind="busy") > 400
 
 
+async def test_what_a_slow_moment_held_back_goes_soon_after_it() -> None:
+    """At the pace of that moment, 8 in more than a second, 250 would take more than half a minute."""
+    async with http_sink(SECRET) as sink, open_desk(rulebook(f"name: crm, url: '{sink.url}'")) as desk:
+        sink.default = Reply(fault="hold")
+        async with dispatching(desk, concurrency=32, batch=16):
+            names = await desk.publish(250)
+            await until(lambda: desk.value("tidings_deliveries_held_total", kind="busy") > 150)
+            sink.default = Reply()
+            sink.release.set()
+            released = time.monotonic()
+            await all_in(desk, State.DELIVERED, names)
+            assert time.monotonic() - released < 15
+
+
 async def test_endpoints_take_turns_in_the_slots_that_all_share() -> None:
     """The slot that one gives up goes to who has waited, at once: not to its own next, nor with the next tick."""
     async with http_sink(SECRET) as sink:

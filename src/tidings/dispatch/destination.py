@@ -85,8 +85,8 @@ class Destination:
     """One endpoint, or with ``breaker`` absent the e-mail relay."""
 
     __slots__ = (
-        "_bookings", "_health", "_limiter", "_pace", "_paused_until", "_share", "_stopwatch", "breaker", "concurrency",
-        "endpoint", "label", "queue", "sending", "share",
+        "_bookings", "_health", "_held_until", "_limiter", "_pace", "_paused_until", "_share", "_slow_since",
+        "_stopwatch", "breaker", "concurrency", "endpoint", "label", "queue", "sending", "share",
     )  # fmt: skip
 
     def __init__(
@@ -119,6 +119,10 @@ class Destination:
         self._bookings = Bookings()
         self._pace = Pace()
         self._paused_until = 0
+        self._slow_since = 0
+        """When deliveries began to be held for its being slow or away,"""
+        self._held_until = 0
+        """and when all that were have come back."""
 
     @property
     def idle(self) -> bool:
@@ -345,7 +349,25 @@ class Destination:
 
     def _hold(self, kind: Kind, reason: str, now: int, *, earliest: int) -> Hold:
         earliest = max(earliest, now + _SHORTEST_HOLD_MS) if kind in ("rate", "busy") else earliest
-        return Hold(kind=kind, reason=reason, due_at=self._bookings.book(earliest=earliest, interval=self._interval()))
+        if kind == "rate":
+            due_at = self._bookings.book(earliest=earliest, interval=self._interval())
+        else:
+            rate = 0 if self._limiter is None else self._limiter.interval
+            reach = self._reach(now)
+            due_at = self._bookings.book(earliest=earliest, interval=self._interval(), reach=reach, beyond=rate)
+            self._held_until = max(due_at, self._held_until)
+        return Hold(kind=kind, reason=reason, due_at=due_at)
+
+    def _reach(self, now: int) -> int:
+        """Return over how long those are spread that come back to what is slow or away now, milliseconds.
+
+        At the pace of a bad moment a backlog would come back for hours. So its word is taken for as long as the moment
+        has lasted: who is held too early is held again, each time for about twice as long.
+        """
+        if not self._slow_since <= now <= self._held_until:
+            self._slow_since = now
+            self._held_until = 0
+        return max(_HORIZON_MS, now - self._slow_since)
 
     def _must_line_up(self, job: Job, now: int) -> bool:
         """Whether it would overtake those who hold a time for the rate's slots to come."""

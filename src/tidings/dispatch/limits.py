@@ -57,9 +57,16 @@ class Bookings:
             self._free_at -= (self._seen - now) * _MICROSECONDS
         self._seen = now
 
-    def book(self, *, earliest: int, interval: int) -> int:
-        """Return a time not before ``earliest``, ``interval`` microseconds after the last one given."""
+    def book(self, *, earliest: int, interval: int, reach: int | None = None, beyond: int = 0) -> int:
+        """Return a time not before ``earliest``, ``interval`` microseconds after the last one given.
+
+        Times later than ``reach`` milliseconds after ``earliest`` are only ``beyond`` microseconds apart; with 0 there
+        are none, and whoever would get one comes back by then.
+        """
         at = max(self._free_at, earliest * _MICROSECONDS)
+        if reach is not None and at > (farthest := (earliest + reach) * _MICROSECONDS):
+            at = at if beyond else farthest
+            interval = beyond
         self._free_at = at + interval
         return -(-at // _MICROSECONDS)
 
