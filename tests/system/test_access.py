@@ -210,6 +210,19 @@ def test_every_method_has_its_place_in_the_table() -> None:
     assert {f"/{method.full_name.rpartition('.')[0]}/{method.name}" for _, method, _ in methods()} == set(ACCESS)
 
 
+async def test_a_stream_that_is_refused_hears_why(gateway: RunningGateway) -> None:
+    """Refused before its first request has gone, a Python client tells of a send that failed instead."""
+    request = event_service_pb2.PublishStreamRequest(event=issued(OURS, "refused"))
+    async with open_channel(f"127.0.0.1:{gateway.grpc_port}") as channel:
+        publish: Any = event_service_pb2_grpc.EventServiceStub(channel).PublishStream
+        for _ in range(300):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await anext(aiter(publish(iter([request]), timeout=20)))
+            assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        silent = publish(timeout=20)
+        assert await silent.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
 async def test_no_method_answers_without_a_key(gateway: RunningGateway) -> None:
     for service, method, stub in methods():
         request = getattr(SERVICES[service][0], method.input_type.name)()

@@ -3,8 +3,10 @@
 So a handler only converts and calls.
 """
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -25,6 +27,8 @@ log = get_logger()
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context = grpc.aio.ServicerContext[Any, Any]
 _BEARER: Final = "Bearer "
+_HEARING: Final = 1.0
+"""How long who is refused may take for a first request, seconds."""
 
 _caller: ContextVar[Principal] = ContextVar("caller")
 
@@ -131,7 +135,11 @@ class _Guard:
 
         async def guarded(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
             try:
-                access, principal = self._enter(context)
+                try:
+                    access, principal = self._enter(context)
+                except TidingsError:
+                    await _hear(requests)
+                    raise
                 async for response in handle(self._checked(requests, access, principal), context):
                     yield response
             except Exception as error:  # noqa: BLE001 (the edge of the process)
@@ -157,6 +165,14 @@ class _Guard:
     def _audit(self, access: Access, principal: Principal, request: Any) -> None:
         if access.audited:
             log.info(events.OPERATED, key=principal.name, method=self.method, **touched(access, request))
+
+
+async def _hear(requests: AsyncIterator[Any]) -> None:
+    """Wait a moment for the first request: who is cut off while sending it would be told of that, and not why."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_HEARING):
+            async for _ in requests:
+                return
 
 
 def _token(context: Context) -> str | None:
