@@ -1,8 +1,8 @@
 """A gRPC server that takes up the calls of each method in a line of their own, several at a time.
 
 grpc.aio takes up one call of a method per turn of its loop, by a task for the call, and waits anew for the next calls
-of all methods then. That is a quarter of what a short call costs, and grows with the number of methods. Here the calls of
-a method are taken up by workers, a task each, that stand ready and see one call after the other through. And where
+of all methods then. That is a quarter of what a short call costs, and grows with the number of methods. Here the calls
+of a method are taken up by workers, a task each, that stand ready and see one call after the other through. And where
 grpc.aio takes a turn of the loop for every byte by which its poller says that something is completed, four with each
 call, all of them are read at once here.
 
