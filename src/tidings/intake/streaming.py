@@ -18,9 +18,10 @@ Acknowledged = tuple[int, Published | InvalidEvent | EventIdReused]
 MOST_WAITING: Final = 512
 """How many events may wait for the next commit; then no more are read."""
 MOST_WAITING_BYTES: Final = 8 * 1024 * 1024
-"""How large those may be together; one event that is larger by itself still passes."""
-MOST_IN_ALL_BYTES: Final = 64 * 1024 * 1024
-"""How large those of all streams may be together; past it each stream has one event waiting at the most."""
+"""How large those and what is being committed may be together; one event that is larger by itself still passes."""
+MOST_IN_ALL_BYTES: Final = 32 * 1024 * 1024
+"""How large those of all streams may be together; past it each stream has one event waiting at the most. On its way to
+the store an event is there several times."""
 
 
 class StreamRoom:
@@ -61,6 +62,7 @@ async def _commit(publish: Publish, inbox: "_Inbox") -> list[Acknowledged]:
     while batch:
         try:
             outcomes = await publish.many(events)
+            await inbox.let_go()
             return [(number, outcome) for (number, _), outcome in zip(batch, outcomes, strict=True)]
         except Overloaded as error:
             await asyncio.sleep(error.retry_after)
@@ -74,6 +76,8 @@ class _Inbox:
         self._room = room
         self._waiting: deque[tuple[Numbered, int]] = deque()
         self._bytes = 0
+        """How large they are, and what was taken and is not committed yet."""
+        self._taken_bytes = 0
         self._ended = False
         self._changed = asyncio.Condition()
 
@@ -99,10 +103,17 @@ class _Inbox:
             taken: list[Numbered] = []
             while self._waiting and len(taken) < MOST_TOGETHER:
                 numbered, size = self._waiting.popleft()
-                self._count(-size)
+                self._taken_bytes += size
                 taken.append(numbered)
             self._changed.notify_all()
             return taken
+
+    async def let_go(self) -> None:
+        """Give back the room of what was taken, once it is committed."""
+        async with self._changed:
+            self._count(-self._taken_bytes)
+            self._taken_bytes = 0
+            self._changed.notify_all()
 
     def leave(self) -> None:
         """Give the room back that is still taken."""
@@ -113,7 +124,7 @@ class _Inbox:
         self._room.used += size
 
     def _has_room(self) -> bool:
-        """Say whether one more may wait; asked again whenever events of this stream were taken."""
+        """Say whether one more may wait; asked again whenever events of this stream were taken or committed."""
         return not self._waiting or (
             len(self._waiting) < MOST_WAITING
             and self._bytes < MOST_WAITING_BYTES

@@ -43,6 +43,10 @@ _MOST_PENDING: Final = 20_000
 """How many calls of a method may wait to be taken up. From 1,000 on gRPC would cancel some of them at random, without a
 word; the store refuses what is too much for it, and says so."""
 
+_WINDOW: Final = 1 << 18
+"""How much a caller may send ahead on a stream that is not read, bytes. Left to itself gRPC lets that grow with what a
+connection carries, to megabytes for each stream, of which a hostile caller has many."""
+
 _KEEPALIVE_TIMEOUT_MS: Final = 20_000
 _SHORTEST_PING_MS: Final = 10_000
 _AGE_GRACE_MS: Final = 60_000
@@ -75,6 +79,8 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", int(settings.reuse_port)),
         ("grpc.server.max_pending_requests", _MOST_PENDING),
         ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _WINDOW),
         ("grpc.max_concurrent_streams", settings.max_streams),
         ("grpc.max_connection_idle_ms", int(settings.idle * 1000)),
         ("grpc.keepalive_time_ms", int(settings.keepalive * 1000)),
