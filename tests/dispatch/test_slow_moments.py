@@ -107,6 +107,16 @@ def test_the_next_slow_moment_is_a_moment_again(jobs: list[Job]) -> None:
     assert held.due_at <= later + longest
 
 
+def test_an_endpoint_that_was_mended_is_not_slow_any_more(jobs: list[Job]) -> None:
+    endpoint = slow(jobs)
+    now = BEGUN + 10 * MINUTE
+    endpoint.run(now)
+    endpoint.destination.forgive()
+    longest = (1 + len(endpoint.destination.queue)) * ANSWER_MS // AT_ONCE + 2_000
+    held = [endpoint.destination.hold_surplus(now) for _ in range(JOBS)]
+    assert max(each.due_at for each in held) <= now + longest
+
+
 def test_those_who_wait_for_a_rate_come_back_no_faster_than_it_lets_them_go(jobs: list[Job]) -> None:
     endpoint = slow(jobs, rate=Rate(count=1, seconds=2.0))
     endpoint.run(BEGUN)

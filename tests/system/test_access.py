@@ -219,6 +219,8 @@ async def test_a_stream_that_is_refused_hears_why(gateway: RunningGateway) -> No
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await anext(aiter(publish(iter([request]), timeout=20)))
             assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        garbage: Any = channel.stream_stream("/tidings.gateway.v1.EventService/PublishStream")
+        assert await garbage(iter([b"\xff" * 9]), timeout=20).code() is grpc.StatusCode.UNAUTHENTICATED
         silent = publish(timeout=20)
         assert await silent.code() is grpc.StatusCode.UNAUTHENTICATED
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,11 @@ def shown_by(application: typer.Typer) -> str:
 
 
 def test_the_overview_says_what_the_commands_say_of_themselves() -> None:
+    assert shown_by(overview()) == shown_by(application(COMMANDS))
+
+
+def test_the_overview_loads_commands_that_come_without_their_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SourceFileLoader, "get_source", lambda *_: None)
     assert shown_by(overview()) == shown_by(application(COMMANDS))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from itertools import dropwhile
 from pathlib import Path
 
 import grpc
@@ -116,6 +117,31 @@ async def test_what_is_acknowledged_stays_when_the_caller_breaks_off(gateway: Ru
     call.cancel()
     again = await gateway.publish(issued("kept"))
     assert again.duplicate
+
+
+async def test_what_is_being_committed_takes_room(tmp_path: Path) -> None:
+    rules = write_rulebook(tmp_path / "rules", crm="http://127.0.0.1:1/", rules=RULES)
+    event, ended, room = issued("e-1"), asyncio.Event(), StreamRoom()
+
+    async def incoming() -> AsyncIterator[tuple[int, Event]]:
+        yield 1, event
+        await ended.wait()
+
+    async def no_past(_: str) -> None:
+        return None
+
+    async with open_store("sqlite://") as store:
+        books = Rulebooks(load(read_folder(rules)), read_past=no_past)
+        stream = publish_stream(Publish(store=store, rulebooks=books, metrics=Metrics()), incoming(), room=room)
+        committing = asyncio.ensure_future(anext(stream))
+        used = []
+        while not committing.done():
+            used.append(room.used)
+            await asyncio.sleep(0)
+        assert set(dropwhile(lambda each: not each, used)) == {event.ByteSize()}
+        assert room.used == 0
+        ended.set()
+        assert [each async for each in stream] == []
 
 
 @pytest.mark.long

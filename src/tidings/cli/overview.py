@@ -19,7 +19,7 @@ def summary_of(module: str, attribute: str) -> Summary | None:
     text = source(module) if source else None
     for statement in ast.parse(text or "").body:
         match statement:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if name == attribute:
+            case ast.FunctionDef(name=name) if name == attribute:
                 docstring = ast.get_docstring(statement)
                 return Summary(docstring, is_group=False) if docstring else None
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(keywords=keywords)) if name == attribute:

@@ -147,6 +147,7 @@ class Destination:
     def forgive(self) -> None:
         """Forget what keeps deliveries from it, save its limits: it is another one now, or was mended."""
         self._paused_until = 0
+        self._held_until = 0
         self._bookings.clear()
         if self.breaker is not None:
             self.breaker.succeeded(0)
@@ -349,12 +350,10 @@ class Destination:
 
     def _hold(self, kind: Kind, reason: str, now: int, *, earliest: int) -> Hold:
         earliest = max(earliest, now + _SHORTEST_HOLD_MS) if kind in ("rate", "busy") else earliest
-        if kind == "rate":
-            due_at = self._bookings.book(earliest=earliest, interval=self._interval())
-        else:
-            rate = 0 if self._limiter is None else self._limiter.interval
-            reach = self._reach(now)
-            due_at = self._bookings.book(earliest=earliest, interval=self._interval(), reach=reach, beyond=rate)
+        reach = None if kind == "rate" else self._reach(now)
+        beyond = 0 if self._limiter is None else self._limiter.interval
+        due_at = self._bookings.book(earliest=earliest, interval=self._interval(), reach=reach, beyond=beyond)
+        if reach is not None:
             self._held_until = max(due_at, self._held_until)
         return Hold(kind=kind, reason=reason, due_at=due_at)
 

@@ -169,7 +169,7 @@ class _Guard:
 
 async def _hear(requests: AsyncIterator[Any]) -> None:
     """Wait a moment for the first request: who is cut off while sending it would be told of that, and not why."""
-    with suppress(TimeoutError):
+    with suppress(Exception):  # whatever else is wrong with it, it is refused for the reason there is already
         async with asyncio.timeout(_HEARING):
             async for _ in requests:
                 return

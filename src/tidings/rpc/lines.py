@@ -27,6 +27,9 @@ MOST_READY: Final = 64
 """How many workers of a line wait for calls: a worker that takes up a call sees to it that there are enough, one that
 has seen its call through goes if there are plenty. Apart, so that a burst does not start workers that end with it."""
 
+_MOST_BYTES: Final = 1 << 16
+"""How many of the bytes by which it is woken a loop takes at once."""
+
 _SEE_THROUGH: Final = cygrpc._schedule_rpc_coro  # noqa: SLF001 (see the module)
 _HANDLE: Final = {  # by whether requests and responses are streams
     (False, False): cygrpc._handle_unary_unary_rpc,  # noqa: SLF001
@@ -45,9 +48,6 @@ class LinedServer(_server.Server):
         self._loop = asyncio.get_running_loop()
         with waking_once(self._loop):
             self._server = _Core(self._loop, None, (), (), tuple(options), None)
-
-
-_MOST_BYTES: Final = 1 << 16
 
 
 @contextmanager

@@ -45,7 +45,7 @@ word; the store refuses what is too much for it, and says so."""
 
 _WINDOW: Final = 1 << 18
 """How much a caller may send ahead on a stream that is not read, bytes. Left to itself gRPC lets that grow with what a
-connection carries, to megabytes for each stream, of which a hostile caller has many."""
+connection carries, and a hostile caller has many streams."""
 
 _KEEPALIVE_TIMEOUT_MS: Final = 20_000
 _SHORTEST_PING_MS: Final = 10_000
