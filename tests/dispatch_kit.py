@@ -79,6 +79,8 @@ class Desk:
     metrics: Metrics = field(default_factory=Metrics)
     disabled: list[tuple[str, str]] = field(default_factory=list)
     """Endpoints of which the dispatcher said that they are disabled, and why."""
+    disabled_since: list[int] = field(default_factory=list)
+    """Since when, epoch milliseconds: what was said twice of one time is one piece of news."""
 
     async def publish(
         self, count: int, *, start: int = 0, customer: int = 4711, expires: str = "2999-12-31"
@@ -115,8 +117,9 @@ class Desk:
             if not token:
                 return found
 
-    async def on_disabled(self, endpoint: Endpoint, reason: str) -> None:
+    async def on_disabled(self, endpoint: Endpoint, reason: str, since: int) -> None:
         self.disabled.append((endpoint.name, reason))
+        self.disabled_since.append(since)
 
     def value(self, name: str, **labels: str) -> float:
         """Return a metric; 0 while it was never touched."""

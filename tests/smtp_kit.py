@@ -5,6 +5,7 @@ Every verb can be told what to answer next: a line such as ``450 4.2.0 later``, 
 
 import asyncio
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -47,6 +48,8 @@ class ReceivedEmail:
     sender: str
     recipients: tuple[str, ...]
     content: bytes
+    at: float = field(default_factory=time.time, compare=False)
+    """When it was there whole, epoch seconds."""
 
     @property
     def message(self) -> EmailMessage:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -19,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from family_kit import memory_of
 from gateway_kit import CRM_SECRET, OPEN, RunningGateway, running_gateway, state_of, write_config
 from rulebook_kit import RULES, write_rulebook
-from sink_kit import http_sink
-from smtp_kit import smtp_sink
+from sink_kit import HttpSink, http_sink
+from smtp_kit import SmtpSink, smtp_sink
 from tidings.events import convert_one, sample
 from tidings.gateway.v1.contact_service_pb2 import Contact
 
@@ -28,6 +29,8 @@ RATE = 200
 SAMPLE_SECONDS = 15.0
 LEVEL_MIB = 25.0
 """How far the last quarter's memory may lie above the second quarter's."""
+MOST_TOLD = 10
+"""Of how many deliveries that arrived more than once all is printed."""
 
 
 @dataclass(slots=True)
@@ -99,12 +102,14 @@ async def soak(seconds: float, folder: Path) -> bool:
             began = time.perf_counter()
             code = await gateway.stop()
             stopped_in = time.perf_counter() - began
-        async with running_gateway(config) as gateway:
-            states = await _states(gateway, record.deliveries)
-    mails = {str(each.message["message-id"]).strip("<>").partition("@")[0] for each in smtp.messages}
-    arrived = mails | {each.headers["webhook-id"] for each in sink.received}
-    lost = record.deliveries - arrived
-    repeated = len(smtp.messages) + len(sink.received) - len(arrived)
+        arrived = _arrivals(smtp, sink)
+        async with running_gateway(config) as again:
+            states = await _states(again, record.deliveries)
+            sent_twice = {name: times for name, times in arrived.items() if len(times) > 1}
+            for name in list(sent_twice)[:MOST_TOLD]:
+                await _tell(again, name, sent_twice[name], gateway.log)
+    lost = record.deliveries - arrived.keys()
+    repeated = sum(len(times) - 1 for times in sent_twice.values())
     growth = _growth(record.memory)
     sys.stdout.write(
         f"{int(seconds * RATE)} events, {len(record.deliveries)} deliveries, {len(lost)} lost, {repeated} repeated, "
@@ -113,6 +118,30 @@ async def soak(seconds: float, folder: Path) -> bool:
         f"SIGTERM: exit {code} in {stopped_in:.2f} s\n"
     )
     return not lost and not repeated and growth < LEVEL_MIB and code == 0 and stopped_in < 10
+
+
+def _arrivals(smtp: SmtpSink, sink: HttpSink) -> dict[str, list[float]]:
+    """Return when each delivery arrived, epoch seconds."""
+    found: dict[str, list[float]] = {}
+    for email in smtp.messages:
+        found.setdefault(str(email.message["message-id"]).strip("<>").partition("@")[0], []).append(email.at)
+    for call in sink.received:
+        found.setdefault(call.headers["webhook-id"], []).append(call.at)
+    return found
+
+
+async def _tell(gateway: RunningGateway, name: str, times: Sequence[float], log: Sequence[dict[str, object]]) -> None:
+    """Print all that is known of a delivery that arrived more than once."""
+    found = await gateway.delivery(name)
+    arrived = ", ".join(f"{datetime.fromtimestamp(at, UTC):%H:%M:%S.%f}" for at in times)
+    sys.stdout.write(f"{name} ({state_of(found.delivery)}) arrived at {arrived}\n")
+    for each in found.attempts:
+        began = each.started_at.ToDatetime()
+        sys.stdout.write(
+            f"    attempt {each.number} at {began:%H:%M:%S.%f}, {each.duration_ms} ms: {each.outcome} "
+            f"{each.status_code} {each.detail}\n"
+        )
+    sys.stdout.writelines(f"    {entry}\n" for entry in log if entry.get("delivery") == name)
 
 
 def _growth(memory: Sequence[float]) -> float:

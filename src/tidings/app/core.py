@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +16,7 @@ from tidings.app.role import Role
 from tidings.authoring import Reloader, compile_folder, fingerprint
 from tidings.channels import EmailChannel, WebhookChannel, open_email_channel, open_webhook_channel
 from tidings.config import Settings, TraceSettings, read_secret
-from tidings.dispatch import Dispatcher
+from tidings.dispatch import Dispatcher, OnDisabled
 from tidings.errors import InvalidConfiguration
 from tidings.fleet import Membership, own_place
 from tidings.intake import Publish, system_clock
@@ -119,7 +119,7 @@ async def open_core(settings: Settings, *, role: Role, apart: bool) -> AsyncIter
                 metrics=metrics,
                 clock=system_clock,
                 settings=settings.dispatch,
-                on_disabled=_announcer(publish, rulebooks),
+                on_disabled=announcer(publish, rulebooks),
                 traces=_delivery_traces(traces),
                 links=link_maker(settings, box),
                 membership=membership,
@@ -161,12 +161,13 @@ async def _join(settings: Settings, store: Store, rulebooks: Rulebooks, role: Ro
         await membership.leave()
 
 
-def _announcer(publish: Publish, rulebooks: Rulebooks) -> Callable[[Endpoint, str], Awaitable[None]]:
-    async def announce(endpoint: Endpoint, reason: str) -> None:
-        now = system_clock()
-        event = endpoint_disabled(endpoint, reason, now=now)
+def announcer(publish: Publish, rulebooks: Rulebooks) -> OnDisabled:
+    """Return what records that an endpoint is disabled, once, with an e-mail to whom the brand names for alerts."""
+
+    async def announce(endpoint: Endpoint, reason: str, since: int) -> None:
+        event = endpoint_disabled(endpoint, reason, since=since)
         brand = rulebooks.current.rules.brands.get(endpoint.org_id)
-        await publish.announce(event, alerts(brand, event, now=now) if brand else ())
+        await publish.announce(event, alerts(brand, event, now=since) if brand else ())
 
     return announce
 

@@ -19,8 +19,12 @@ from tidings.telemetry.metrics import Metrics
 
 log = get_logger()
 
-OnDisabled = Callable[[Endpoint, str], Awaitable[None]]
-"""Told when an endpoint is disabled, and why."""
+OnDisabled = Callable[[Endpoint, str, int], Awaitable[None]]
+"""Told that an endpoint is disabled, why, and since when (epoch milliseconds).
+
+Told again when it could not take it in, and by two gateways that disable an endpoint in the same millisecond: what has
+the same endpoint and time is the same piece of news.
+"""
 
 Key = tuple[int, str]
 """Organisation and name of an endpoint."""
@@ -50,7 +54,7 @@ class Endpoints:
         self._keys: dict[Destination, Key] = {}
         self._shown: dict[Key, BreakerState] = {}
         self._to_announce: dict[Key, tuple[Endpoint, str]] = {}
-        """Endpoints that were disabled here, and why, until the store knows it."""
+        """Endpoints that were disabled here, and why, until the store knows it and it has been told."""
         self._restored = False
         self._booked: Mapping[Key, int] = {}
         """Until when times of rates were booked when this gateway became the only one, microseconds."""
@@ -184,6 +188,7 @@ class Endpoints:
     async def _keep(self, health: EndpointHealth, now: int, *, leaving: bool = False) -> bool:
         state = health.to_store(now, at_least=0 if leaving else WORTH_KEEPING_MS)
         if state is None:
+            await self._announce(health)
             return True
         self._saves += 1
         try:
@@ -200,13 +205,15 @@ class Endpoints:
 
     async def _announce(self, health: EndpointHealth) -> None:
         """Say that an endpoint is disabled now that the store knows it by this gateway's word, and by no other's."""
-        if health.disabled_at is None:
-            return
-        told = self._to_announce.pop((health.org_id, health.name), None)
-        if told is None or self._on_disabled is None:
+        key = (health.org_id, health.name)
+        told = self._to_announce.pop(key, None)
+        if told is None or health.disabled_at is None or self._on_disabled is None:
             return
         try:
-            await self._on_disabled(*told)
+            await self._on_disabled(*told, health.disabled_at)
+        except TidingsError as error:  # the store is away or has too much to do: once more with the next save
+            self._to_announce.setdefault(key, told)
+            log.warning(events.STORE_UNAVAILABLE, error=str(error))
         except Exception:
             log.exception(events.ENDPOINT_DISABLED, org_id=health.org_id, endpoint=health.name, why="untold")
 

@@ -25,12 +25,15 @@ ALERT_RULE: Final = "tidings:endpoint-disabled"
 """What its deliveries carry in place of a rule; no rule of a rulebook can have a colon in its id."""
 
 
-def endpoint_disabled(endpoint: Endpoint, reason: str, *, now: int) -> Event:
-    """Build the event that says an endpoint gets no more webhooks."""
+def endpoint_disabled(endpoint: Endpoint, reason: str, *, since: int) -> Event:
+    """Build the event that says an endpoint gets no more webhooks since then, epoch milliseconds.
+
+    Whoever says so of the same moment makes an event of the same name, of which the store keeps the first.
+    """
     event = Event(
-        event_id=f"endpoint-disabled-{endpoint.name}-{now}",
+        event_id=f"endpoint-disabled-{endpoint.name}-{since}",
         org_id=endpoint.org_id,
-        created_at=now,
+        created_at=since,
         generic=GenericEvent(name=ENDPOINT_DISABLED),
     )
     event.generic.data.update({"endpoint": endpoint.name, "reason": reason})
