@@ -90,13 +90,14 @@ async def test_all_that_died_are_retried_by_what_they_have_in_common(gateway: Ru
 
 
 async def test_a_waiting_delivery_is_cancelled_and_an_ended_one_is_not(gateway: RunningGateway, sink: HttpSink) -> None:
-    sink.script(Reply(status=503))
+    sink.default = Reply(status=503)  # for as long as cancelling takes, which can be longer than to the second attempt
     (name,) = (await gateway.publish(issued(1))).delivery_ids
     await in_state(gateway, name, "WAITING")
     await eventually(lambda: _received(sink, 1))
     await in_state(gateway, name, "WAITING")
     code, _, err = await run_tidings("deliveries", "cancel", name, "--reason", "no longer true", *to(gateway))
     assert (code, err) == (0, f"{name} is cancelled: no longer true\n")
+    sink.default = Reply()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await DeliveryServiceStub(gateway.channel).CancelDelivery(pb.CancelDeliveryRequest(delivery_id=name + "x"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
