@@ -118,6 +118,24 @@ async def test_times_of_a_rate_are_booked_once_a_second_ahead(store: Store) -> N
     assert await store.fleet.booked() == [], "what is over binds nobody"
 
 
+async def test_a_time_that_passed_unused_is_free_again_unless_a_later_one_is_booked(store: Store) -> None:
+    await together(store, "a", "b")
+    now, late = T0 * 1_000, T0 + 50
+    hourly = Ask(1, "slow", 2, 0, 1, interval=3_600 * SECOND, times=1)
+    assert (await ask(store, "a", hourly))[3:] == (now, 1)
+    assert (await ask(store, "b", hourly, now=late))[3:] == (now + 3_600 * SECOND, 0)
+    assert (await ask(store, "a", hourly._replace(unused_at=now, times=0), now=late)).times == 0
+    assert (await ask(store, "b", hourly, now=late))[3:] == (late * 1_000, 1)
+    assert (await ask(store, "a", hourly._replace(unused_at=now), now=late + 50)).times == 0, "b has it now"
+    assert await store.fleet.booked() == [Booked(1, "slow", late * 1_000 + 3_600 * SECOND)]
+
+
+async def test_no_time_is_booked_that_would_have_passed_when_the_answer_comes(store: Store) -> None:
+    await together(store, "a", "b")
+    slow = Ask(1, "slow", 2, 0, 1, interval=60 * SECOND, times=1, not_before=T0 * 1_000 + 200_000)
+    assert (await ask(store, "a", slow))[3:] == (T0 * 1_000 + 200_000, 1)
+
+
 async def test_who_has_no_slot_books_no_times(store: Store) -> None:
     await together(store, "a", "b")
     one = crm(limit=1, interval=SECOND // 10, times=5)

@@ -212,8 +212,12 @@ class Destination:
 
     def surplus(self, now: int) -> Job | None:
         """Take the newest of what waits here if it could not go within the horizon any more."""
-        if self.queue and self._delay(now, self._interval()) > _HORIZON_MS:
-            return self.queue.pop()
+        if not self.queue:
+            return None
+        newest = self.queue.pop()
+        if self._delay(now, self._interval()) > _HORIZON_MS:
+            return newest
+        self.queue.append(newest)
         return None
 
     def hold_surplus(self, now: int) -> Hold:
@@ -330,8 +334,8 @@ class Destination:
         if self.share is not None:
             self.share.look(len(self.sending) + len(self.queue))
 
-    def ask(self, org_id: int, name: str, *, booked_until: int = 0) -> Ask:
-        """Say what could be used, and give up what is not needed."""
+    def ask(self, org_id: int, name: str, *, booked_until: int = 0, not_before: int = 0) -> Ask:
+        """Say what could be used, and give up what is not; times before ``not_before``, microseconds, could not be."""
         share = self.share or Share()
         share.note_use(len(self.sending) + len(self.queue))
         ask = share.ask(org_id, name, limit=self._most, under_way=len(self.sending))
@@ -339,7 +343,13 @@ class Destination:
             return ask
         times = max(0, len(self.queue) + self._limiter.used - len(self._limiter)) if self.queue else 0
         self._limiter.used = 0
-        return ask._replace(interval=self._limiter.interval, times=times, booked_until=booked_until)
+        return ask._replace(
+            interval=self._limiter.interval,
+            times=times,
+            booked_until=booked_until,
+            not_before=not_before,
+            unused_at=self._limiter.unused_at,
+        )
 
     def take(self, part: Part) -> None:
         """Take what the store gave."""

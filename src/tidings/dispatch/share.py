@@ -13,6 +13,7 @@ from tidings.store import Ask, Part
 
 _LATE_US: Final = 25_000
 """How late a time of a rate may be used, microseconds; times are as much farther apart than the rate alone asks for."""
+_LONGEST_LEAD_US: Final = 500_000
 _IDLE_LOOKS: Final = 3
 """After so many looks without use a share is given back; at once when somebody waits for it."""
 _MICROSECONDS: Final = 1_000
@@ -21,13 +22,15 @@ _MICROSECONDS: Final = 1_000
 class BookedTimes:
     """The times at which sends may go that were booked for this gateway; each is good for one, and passes."""
 
-    __slots__ = ("_free_at", "_times", "interval", "used")
+    __slots__ = ("_free_at", "_times", "interval", "unused_at", "used")
 
     def __init__(self, rate: Rate) -> None:
         self.interval = max(1, math.ceil((rate.seconds * 1_000_000 + _LATE_US) / rate.count))
         """Microseconds from one send of any gateway's to the next."""
         self.used = 0
         """How many were used since ``used`` was set to 0."""
+        self.unused_at = 0
+        """The last time booked, if that passed unused; 0 while more are left, and once the store has heard of it."""
         self._times: deque[int] = deque()
         self._free_at = 0
         """When the next that nobody has booked may be, as far as is known."""
@@ -52,11 +55,13 @@ class BookedTimes:
         """Count one that goes."""
         self._times.popleft()
         self.used += 1
+        self.unused_at = 0
 
     def add(self, first_at: int, count: int) -> None:
         """Take what the store booked; with none, when the next is free."""
         self._times.extend(first_at + number * self.interval for number in range(count))
         self._free_at = first_at + count * self.interval if count else first_at
+        self.unused_at = 0
 
     def __len__(self) -> int:
         """How many are left."""
@@ -64,7 +69,29 @@ class BookedTimes:
 
     def _let_pass(self, now: int) -> None:
         while self._times and self._times[0] + _LATE_US < now * _MICROSECONDS:
-            self._times.popleft()
+            passed = self._times.popleft()
+            if not self._times:  # nobody can have been given less than an interval after it
+                self.unused_at = passed
+                self._free_at = min(self._free_at, passed)
+
+
+class Lead:
+    """How far ahead times must be booked to be here in time: as long as the store took to answer lately, and more."""
+
+    __slots__ = ("_slowest",)
+
+    def __init__(self) -> None:
+        self._slowest = 0.0
+
+    def record(self, seconds: float) -> None:
+        """Take one answer into account; what was slow is forgotten by and by."""
+        self._slowest = max(seconds, self._slowest * 0.9)
+
+    @property
+    def microseconds(self) -> int:
+        """How long after asking the first time can be used; 0 while answers come well within what is not late."""
+        lead = int(self._slowest * 2_000_000)
+        return min(lead, _LONGEST_LEAD_US) if lead > _LATE_US else 0
 
 
 class Share:

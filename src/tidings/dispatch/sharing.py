@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from tidings.dispatch.destination import Destination
 from tidings.dispatch.endpoints import Endpoints
+from tidings.dispatch.share import Lead
 from tidings.errors import TidingsError
 from tidings.fleet import Membership
 from tidings.store import Ask
@@ -74,6 +75,7 @@ class AmongOthers:
         self._asked_at: dict[Destination, float] = {}
         self._asked = asyncio.Event()
         self._looked_at = 0.0
+        self._lead = Lead()
         self._to_tell: tuple[Ask, ...] = ()
         """What it held when it was the only one and another one came, until it stands in the store."""
 
@@ -185,8 +187,11 @@ class AmongOthers:
             await self._ask_for(wanted)
 
     async def _ask_for(self, destinations: list[Destination]) -> None:
-        asks = [each.ask(*self._endpoints.key_of(each)) for each in destinations]
-        parts = await self._membership.store.share_out(self._own_id, asks, now=self._clock())
+        now, asked_at = self._clock(), time.monotonic()
+        usable = now * 1_000 + self._lead.microseconds
+        asks = [each.ask(*self._endpoints.key_of(each), not_before=usable) for each in destinations]
+        parts = await self._membership.store.share_out(self._own_id, asks, now=now)
+        self._lead.record(time.monotonic() - asked_at)
         if parts is None:  # dropped: nothing here is ours any more, as the next beat will say
             self._membership.beat_soon()
             return

@@ -47,6 +47,10 @@ class Ask(NamedTuple):
     """How many times of the rate to book."""
     booked_until: int = 0
     """What it booked while it was alone: nobody may be given earlier times."""
+    not_before: int = 0
+    """From when on it can use a time: the answer takes a while."""
+    unused_at: int = 0
+    """The last time that it booked, when that passed unused: free again, if nobody has booked a later one. 0: none."""
 
 
 class Part(NamedTuple):

@@ -3,7 +3,8 @@
 Slots are handed over, never split in two: a gateway gets no more than the others have left, so that all parts
 together stay within the limit, however late anybody hears of it. Who has more than its part gives back what it does
 not use; where there are fewer slots than gateways with work, they take turns. Of a rate times are booked, a second
-ahead at the most: whoever has work books, and what a gateway that dies has booked passes.
+ahead at the most: whoever has work books, and what a gateway that dies has booked passes. What one that lives could not
+use in time it gives back, for at a slow rate a time is worth an hour.
 """
 
 from collections.abc import Sequence
@@ -91,7 +92,9 @@ def book(ask: Ask, part: Part, free_at: int, *, now: int) -> tuple[int, int, int
     at = now * 1_000
     if free_at > at + _AHEAD + ask.interval + _PUT_BACK:
         free_at = at + ask.interval
-    first = max(free_at, ask.booked_until, at)
+    if ask.unused_at and free_at == ask.unused_at + ask.interval:
+        free_at = ask.unused_at
+    first = max(free_at, ask.booked_until, ask.not_before, at)
     within = (at + _AHEAD - first) // ask.interval + 1
     count = max(0, min(ask.times, within)) if part.room else 0
     return first, count, first + count * ask.interval if count else max(free_at, ask.booked_until)
