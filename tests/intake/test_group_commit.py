@@ -1,14 +1,43 @@
 """Calls that wait at the same time share a commit, and none suffers for its company."""
 
 import asyncio
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Coroutine, Sequence
 
 import pytest
 import uvloop
 
 from tidings.errors import NotFound, StoreUnavailable, TidingsError
 from tidings.intake import group_commit
-from tidings.intake.group_commit import COMPANY, MOST_TOGETHER, GroupCommit
+from tidings.intake.group_commit import COMPANY, MOST_TOGETHER, PATIENCE, GroupCommit
+
+
+class _LoopByHand(asyncio.SelectorEventLoop):
+    """A loop whose time is what a test says: the machine may take as long as it likes."""
+
+    hour = 1_000.0
+
+    def time(self) -> float:
+        return self.hour
+
+
+def by_hand(test: Callable[[], Coroutine[None, None, None]]) -> Callable[[], None]:
+    """Run a test in a loop whose time it sets."""
+
+    @functools.wraps(test)
+    def run() -> None:
+        with asyncio.Runner(loop_factory=_LoopByHand) as runner:
+            runner.run(test())
+
+    return run
+
+
+async def _later(seconds: float, *, turns: int = 5) -> None:
+    """Let so much time pass by the loop's clock, and then so many turns."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _LoopByHand)
+    loop.hour += seconds
+    await _turns(turns)
 
 
 class _Work:
@@ -16,12 +45,10 @@ class _Work:
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
-        self.begun: asyncio.Queue[int] = asyncio.Queue()
         self.go_on = asyncio.Event()
 
     async def __call__(self, numbers: Sequence[int]) -> list[int | TidingsError]:
         self.batches.append(list(numbers))
-        self.begun.put_nowait(len(self.batches))
         await self.go_on.wait()
         if -1 in numbers:
             raise RuntimeError("a fault of one of them")
@@ -35,6 +62,7 @@ async def _turns(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
+@by_hand
 async def test_who_comes_during_a_commit_shares_the_next() -> None:
     work = _Work()
     group = GroupCommit(work)
@@ -50,6 +78,7 @@ async def test_who_comes_during_a_commit_shares_the_next() -> None:
     assert work.batches == [[1], [2, 3]]
 
 
+@by_hand
 async def test_who_comes_turn_after_turn_goes_along() -> None:
     work = _Work()
     work.go_on.set()
@@ -63,46 +92,45 @@ async def test_who_comes_turn_after_turn_goes_along() -> None:
     assert work.batches == [[1, 2, 3]]
 
 
+@by_hand
 async def test_company_is_not_waited_for_without_end() -> None:
     work = _Work()
     work.go_on.set()
     group = GroupCommit(work)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
     calls: list[asyncio.Task[int]] = []
     while not work.batches and len(calls) < MOST_TOGETHER - 1:
         calls.append(asyncio.create_task(group.run(1)))
-        turn_ends = loop.time() + COMPANY / 20
-        while loop.time() < turn_ends:  # a turn with much to do
-            pass
-        await asyncio.sleep(0)
+        await _later(COMPANY / 20, turns=1)  # one with much to do
 
-    assert work.batches
-    assert len(work.batches[0]) < 25
-    assert loop.time() - began >= COMPANY
+    assert 19 <= len(work.batches[0]) <= 22
+    await _later(COMPANY)
     await asyncio.gather(*calls)
 
 
+@by_hand
 async def test_who_had_company_waits_for_as_much_but_not_for_long() -> None:
     work = _Work()
     work.go_on.set()
     group = GroupCommit(work)
-    loop = asyncio.get_running_loop()
     await asyncio.gather(group.run(1), group.run(2))
     first = asyncio.create_task(group.run(3))
     await _turns()
     assert len(work.batches) == 1
     assert [*await asyncio.gather(first, group.run(4))] == [6, 8]
 
-    began = loop.time()
-    assert await group.run(5) == 10
-    assert loop.time() - began >= COMPANY  # nobody came
+    left_alone = asyncio.create_task(group.run(5))
+    await _turns()
+    await _later(COMPANY * 0.99)
+    assert len(work.batches) == 2
+    await _later(COMPANY * 0.02)
+    assert await left_alone == 10  # nobody came
     alone = asyncio.create_task(group.run(6))
     await _turns()
     assert work.batches == [[1, 2], [3, 4], [5], [6]]  # and nobody is expected
     await alone
 
 
+@by_hand
 async def test_nobody_waits_for_a_commit_that_is_slow_or_full() -> None:
     work = _Work()
     group = GroupCommit(work)
@@ -114,9 +142,9 @@ async def test_nobody_waits_for_a_commit_that_is_slow_or_full() -> None:
 
     calls.append(asyncio.create_task(group.run(7)))
     await _turns()
+    await _later(PATIENCE * 0.99)
     assert len(work.batches) == 2
-    while await work.begun.get() < 3:
-        pass
+    await _later(PATIENCE * 0.02)
     assert work.batches[2] == [7]
 
     work.go_on.set()
@@ -139,6 +167,7 @@ async def test_errors_are_those_of_whom_they_concern() -> None:
     assert [type(each) for each in away] == [StoreUnavailable, StoreUnavailable]
 
 
+@by_hand
 async def test_what_all_give_up_is_left_undone() -> None:
     work = _Work()
     group = GroupCommit(work)
@@ -172,6 +201,7 @@ def test_a_wait_that_is_over_before_it_begins_harms_nobody(monkeypatch: pytest.M
         assert runner.run(main()) == [[1, 2, 3], [4, 5, 6]]
 
 
+@by_hand
 async def test_company_that_stays_keeps_the_commit_going() -> None:
     work = _Work()
     group = GroupCommit(work)
@@ -186,6 +216,7 @@ async def test_company_that_stays_keeps_the_commit_going() -> None:
         await gives_up
 
 
+@by_hand
 async def test_who_gives_up_disturbs_no_commit_of_others() -> None:
     """One that everybody gave up may still be putting things in order."""
     in_order: list[list[int]] = []
