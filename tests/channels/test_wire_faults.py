@@ -76,7 +76,7 @@ def dripping(content: bytes, *, pause: float) -> Callable[[asyncio.StreamWriter]
 
 async def silent(writer: asyncio.StreamWriter) -> None:
     """Say nothing for longer than anybody waits."""
-    await asyncio.sleep(3)
+    await asyncio.sleep(60)
 
 
 async def test_a_webhooks_answer_may_come_byte_by_byte_within_its_time() -> None:
@@ -87,17 +87,17 @@ async def test_a_webhooks_answer_may_come_byte_by_byte_within_its_time() -> None
 async def test_bytes_that_never_end_do_not_stretch_a_webhooks_time() -> None:
     """Each byte comes in good time; the answer does not."""
     began = time.monotonic()
-    async with server(dripping(ANSWER, pause=0.1)) as port:
+    async with server(dripping(ANSWER, pause=0.2)) as port:
         assert await send_webhook(f"http://127.0.0.1:{port}/", timeout=0.4) == Deferred(detail="no answer in time")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
 
 
 async def test_bytes_that_never_end_do_not_stretch_an_emails_time() -> None:
     began = time.monotonic()
-    async with server(dripping(b"220 relay.example.com ESMTP\r\n", pause=0.1)) as port:
+    async with server(dripping(b"220 relay.example.com ESMTP\r\n", pause=0.2)) as port:
         got = await send_email(port, connect_timeout=0.4)
     assert got == Deferred(detail="relay: the relay did not let us in within 0.4 s")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
 
 
 async def test_a_slow_relay_is_waited_for_within_its_time() -> None:
@@ -117,7 +117,7 @@ async def test_a_receiver_that_accepts_and_says_nothing_defers_in_time(scheme: s
         got = await send_webhook(f"{scheme}://127.0.0.1:{port}/", timeout=limits[0], connect_timeout=limits[1])
     assert isinstance(got, Deferred)
     assert got.detail.startswith(said)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("query", ["tls=none", "tls=starttls", "tls=implicit"])
@@ -126,7 +126,7 @@ async def test_a_relay_that_accepts_and_says_nothing_defers_in_time(query: str) 
     async with server(silent) as port:
         got = await send_email(port, query, connect_timeout=0.3)
     assert got == Deferred(detail="relay: the relay did not let us in within 0.3 s")
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("answer", [DROP, HANG, "500 what", "421 4.3.2 closing"])

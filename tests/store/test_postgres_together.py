@@ -146,20 +146,20 @@ async def test_an_event_that_calls_off_meets_a_settlement_without_losing_either(
 
 
 async def test_work_recorded_by_one_wakes_the_others(stores: list[Store]) -> None:
-    waiting = asyncio.create_task(stores[1].wait_for_work(timeout=4))
+    waiting = asyncio.create_task(stores[1].wait_for_work(timeout=60))
     await asyncio.sleep(0)
     started = asyncio.get_running_loop().time()
     await stores[0].record([make_publication()])
     await waiting
 
-    assert asyncio.get_running_loop().time() - started < 3
+    assert asyncio.get_running_loop().time() - started < 30
     assert len(await stores[1].lease(now=T0, until=T0 + 9, limit=1)) == 1
 
 
 async def test_who_cannot_listen_looks_more_often(stores: list[Store]) -> None:
     started = asyncio.get_running_loop().time()
     await stores[2].wait_for_work(timeout=30)
-    assert asyncio.get_running_loop().time() - started < 5
+    assert asyncio.get_running_loop().time() - started < 20
 
 
 async def test_each_shares_what_is_due_fairly_among_organisations(stores: list[Store]) -> None:

@@ -142,7 +142,7 @@ async def test_what_one_process_takes_in_another_sends_at_once(tmp_path: Path) -
             began = asyncio.get_running_loop().time()
             await running.first.publish(issued(number))
             await eventually(functools.partial(_arrived, running.sink, number + 1))
-            assert asyncio.get_running_loop().time() - began < 5
+            assert asyncio.get_running_loop().time() - began < 20
 
 
 async def test_both_processes_answer_on_the_port_they_share(tmp_path: Path) -> None:
