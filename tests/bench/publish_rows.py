@@ -20,6 +20,9 @@ from publish_side import RULES, Measured, Server, bare_server, open_load, percen
 from tidings.events import event_name
 from tidings.store import Publication, StoredEvent
 
+_PAIRS = int(os.environ.get("RUNS", "15"))
+_PAIR_SECONDS = 1.0
+"""Of each side. Short, and many: the machine's pace changes within seconds, and a pair is to see one pace."""
 _RUNS = int(os.environ.get("RUNS", "5"))
 _SECONDS = 3.0
 _UNARY_GOAL = 0.8
@@ -89,14 +92,11 @@ async def _beside_bare(
         )
         for side in ("ours", "peer"):
             await load.run(side, "warm", seconds=1)
-        pairs = [
-            (
-                await load.run("ours", f"run{run}", seconds=_SECONDS),
-                await load.run("peer", f"run{run}", seconds=_SECONDS),
-            )
-            for run in range(_RUNS)
-        ]
-    return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
+        runs: dict[str, list[Measured]] = {"ours": [], "peer": []}
+        for pair in range(_PAIRS):
+            for side in ("ours", "peer") if pair % 2 else ("peer", "ours"):
+                runs[side].append(await load.run(side, f"run{pair:02}-", seconds=_PAIR_SECONDS))
+    return runs["ours"], runs["peer"]
 
 
 # Growth
