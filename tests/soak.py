@@ -1,8 +1,10 @@
 """A long run of the whole gateway: does memory stay level, and is nothing lost when it is told to stop?
 
-Run it with ``make soak`` (ten minutes) or ``make soak SECONDS=60``. It publishes 200 events a second over gRPC, one in
-two to an SMTP server and one in two to a webhook sink, prints the gateway's memory as it goes, stops the
-gateway with SIGTERM, starts it once more, and compares what was acknowledged with what arrived.
+Run it with ``make soak`` (ten minutes) or ``make soak SECONDS=60``. It publishes 200 events a second over gRPC, one
+in two to an SMTP server and one in two to a webhook sink, prints the gateway's memory as it goes, stops the gateway
+with SIGTERM, starts it once more, and compares what was acknowledged with what arrived. Of what arrived more than
+once it prints when, and every attempt. Memory climbs by some 35 MiB in the first two minutes: SQLite's cache of
+pages.
 """
 
 import argparse
