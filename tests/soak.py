@@ -69,8 +69,8 @@ async def publish(gateway: RunningGateway, seconds: float, record: Record) -> No
             calls.create_task(one(number))
 
 
-async def watch(gateway: RunningGateway, record: Record) -> None:
-    """Note the gateway's memory until cancelled."""
+async def watch(gateway: RunningGateway, record: Record, *, every: float) -> None:
+    """Note the gateway's memory, every so many seconds, until cancelled."""
     began = time.perf_counter()
     while True:
         record.memory.append(memory_of(gateway.process.pid))
@@ -78,7 +78,7 @@ async def watch(gateway: RunningGateway, record: Record) -> None:
             f"{time.perf_counter() - began:6.0f} s  {record.memory[-1]:7.1f} MiB  {len(record.deliveries)}\n"
         )
         sys.stdout.flush()
-        await asyncio.sleep(SAMPLE_SECONDS)
+        await asyncio.sleep(every)
 
 
 async def soak(seconds: float, folder: Path) -> bool:
@@ -92,7 +92,7 @@ async def soak(seconds: float, folder: Path) -> bool:
         config = write_config(folder, rules=str(rules), email=email)
         async with running_gateway(config) as gateway:
             await gateway.upsert(Contact(org_id=50750, customer_id="381750905", email="asha@example.com"))
-            watching = asyncio.create_task(watch(gateway, record))
+            watching = asyncio.create_task(watch(gateway, record, every=min(SAMPLE_SECONDS, seconds / 16)))
             try:
                 await publish(gateway, seconds, record)
             except ExceptionGroup:
