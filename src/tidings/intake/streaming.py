@@ -17,7 +17,7 @@ Acknowledged = tuple[int, Published | InvalidEvent | EventIdReused]
 
 MOST_WAITING: Final = 512
 """How many events may wait for the next commit; then no more are read."""
-MOST_WAITING_BYTES: Final = 8 * 1024 * 1024
+MOST_WAITING_BYTES: Final = 2 * 1024 * 1024
 """How large those and what is being committed may be together; one event that is larger by itself still passes."""
 MOST_IN_ALL_BYTES: Final = 8 * 1024 * 1024
 """How large those of all streams may be together; past it each stream has one event waiting at the most. On its way to
