@@ -104,12 +104,12 @@ async def soak(seconds: float, folder: Path) -> bool:
             began = time.perf_counter()
             code = await gateway.stop()
             stopped_in = time.perf_counter() - began
-        arrived = _arrivals(smtp, sink)
         async with running_gateway(config) as again:
             states = await _states(again, record.deliveries)
+            arrived = _arrivals(smtp, sink)  # with what this one sent, be it for the first time or once more
             sent_twice = {name: times for name, times in arrived.items() if len(times) > 1}
             for name in list(sent_twice)[:MOST_TOLD]:
-                await _tell(again, name, sent_twice[name], gateway.log)
+                await _tell(again, name, sent_twice[name], [*gateway.log, *again.log])
     lost = record.deliveries - arrived.keys()
     repeated = sum(len(times) - 1 for times in sent_twice.values())
     growth = _growth(record.memory)

@@ -133,6 +133,7 @@ async def test_a_time_that_passed_unused_is_free_again_unless_a_later_one_is_boo
 async def test_no_time_is_booked_that_would_have_passed_when_the_answer_comes(store: Store) -> None:
     await together(store, "a", "b")
     slow = Ask(1, "slow", 2, 0, 1, interval=60 * SECOND, times=1, not_before=T0 * 1_000 + 200_000)
+    assert (await ask(store, "b", slow._replace(times=0)))[3:] == (T0 * 1_000, 0), "the next is free at once"
     assert (await ask(store, "a", slow))[3:] == (T0 * 1_000 + 200_000, 1)
 
 

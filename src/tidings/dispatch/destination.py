@@ -185,7 +185,7 @@ class Destination:
             self.queue.append(job)
             return False
         interval = self._interval()
-        delay = self._delay(now, interval)
+        delay = self._delay(now, interval, ahead=len(self.queue))
         if not in_line and delay < _HORIZON_MS:
             self.queue.append(job)
             return False
@@ -212,17 +212,18 @@ class Destination:
 
     def surplus(self, now: int) -> Job | None:
         """Take the newest of what waits here if it could not go within the horizon any more."""
-        if not self.queue:
-            return None
-        newest = self.queue.pop()
-        if self._delay(now, self._interval()) > _HORIZON_MS:
-            return newest
-        self.queue.append(newest)
+        if self.queue and self._delay(now, self._interval(), ahead=len(self.queue) - 1) > _HORIZON_MS:
+            return self.queue.pop()
         return None
 
     def hold_surplus(self, now: int) -> Hold:
         """Say until when what ``surplus`` gave waits in the store."""
-        return self._hold("busy", f"{self.label} is busy", now, earliest=now + self._delay(now, self._interval()))
+        return self._hold(
+            "busy",
+            f"{self.label} is busy",
+            now,
+            earliest=now + self._delay(now, self._interval(), ahead=len(self.queue)),
+        )
 
     def start(self, job: Job, now: int) -> None:
         """Count a delivery that goes."""
@@ -385,9 +386,9 @@ class Destination:
         delivery = job.leased.delivery
         return delivery.due_at <= delivery.created_at
 
-    def _delay(self, now: int, interval: int) -> int:
-        """Return how long one that is queued now would wait, milliseconds."""
-        return self.next_slot(now) - now + len(self.queue) * interval // 1000
+    def _delay(self, now: int, interval: int, *, ahead: int) -> int:
+        """Return how long one waits that has so many before it, milliseconds."""
+        return self.next_slot(now) - now + ahead * interval // 1000
 
     def _interval(self) -> int:
         """Return how far apart sends can be, microseconds: the rate's word, or the endpoint's own pace."""

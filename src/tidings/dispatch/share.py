@@ -14,6 +14,7 @@ from tidings.store import Ask, Part
 _LATE_US: Final = 25_000
 """How late a time of a rate may be used, microseconds; times are as much farther apart than the rate alone asks for."""
 _LONGEST_LEAD_US: Final = 500_000
+"""Well within the second that the store books ahead."""
 _IDLE_LOOKS: Final = 3
 """After so many looks without use a share is given back; at once when somebody waits for it."""
 _MICROSECONDS: Final = 1_000

@@ -94,7 +94,8 @@ def book(ask: Ask, part: Part, free_at: int, *, now: int) -> tuple[int, int, int
         free_at = at + ask.interval
     if ask.unused_at and free_at == ask.unused_at + ask.interval:
         free_at = ask.unused_at
-    first = max(free_at, ask.booked_until, ask.not_before, at)
+    free_at = max(free_at, ask.booked_until)
+    first = max(free_at, ask.not_before, at)
     within = (at + _AHEAD - first) // ask.interval + 1
     count = max(0, min(ask.times, within)) if part.room else 0
-    return first, count, first + count * ask.interval if count else max(free_at, ask.booked_until)
+    return (first, count, first + count * ask.interval) if count else (max(free_at, at), 0, free_at)
