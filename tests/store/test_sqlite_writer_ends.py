@@ -137,6 +137,23 @@ async def test_what_the_next_one_has_under_way_is_answered_when_the_store_is_lef
         assert [each.recorded for each in await under_way] == [Recorded.NEW]
 
 
+async def test_one_that_ends_while_the_store_is_left_is_seen_out(tmp_path: Path) -> None:
+    (publication,) = make_publications(1)
+    with capture_logs() as heard:
+        async with open_sqlite(str(tmp_path / "tidings.db"), apart=True) as store:
+            ended = writer_process()
+            os.kill(ended, signal.SIGSTOP)
+            under_way = asyncio.create_task(store.record([publication]))
+            await asyncio.sleep(0)
+            asyncio.get_running_loop().call_later(0.05, os.kill, ended, signal.SIGKILL)
+
+    assert [(each["event"], each["exit_code"]) for each in heard] == [(events.STORE_WRITER_ENDED, -signal.SIGKILL)]
+    with pytest.raises(ProcessLookupError):
+        os.kill(ended, 0)
+    with pytest.raises(StoreUnavailable):
+        await under_way
+
+
 async def test_one_that_does_not_end_is_killed_and_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_STOP_SECONDS", 0.05)
     with capture_logs() as heard:

@@ -9,6 +9,7 @@ import functools
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,10 +31,13 @@ __all__ = [
     "SqliteSettings",
     "change_together",
     "connect",
+    "copy_log",
     "empty_log",
     "insert_rows",
     "insert_together",
     "is_locked",
+    "leave_log",
+    "log_pages",
     "never_wait",
     "read_together",
     "rows_of",
@@ -60,8 +64,15 @@ MOST_ROWS: Final = 512
 _FINE_ROWS: Final = 128
 """Up to how many rows a statement's room is at most an eighth too large; past it, up to a third."""
 
-_CHECKPOINT_PAGES = 4_000
-"""16 MB of write-ahead log: long enough that a page changed often is copied to the database once."""
+_PAGE_BYTES: Final = 8_192
+"""Of files that we make: rows of half a kilobyte leave an eighth of a page half as large unused, and each page that is
+written takes two calls. A file that was made with others keeps them."""
+
+_LOG_BYTES: Final = 16_000_000
+"""Of write-ahead log: long enough that a page changed often is copied to the database once."""
+
+_LOOK_SECONDS: Final = 0.005
+"""How often is looked whether others have copied the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +93,7 @@ class SqliteSettings:
     cache_kib: int = 24_576
     """Memory for pages of the writing connection; each reading one takes a quarter of it."""
     max_pages: int | None = None
-    """The largest the database file may grow, in pages of 4,096 bytes; None leaves it to the disk."""
+    """The largest the database file may grow, in its pages; None leaves it to the disk."""
 
 
 _MEANING: Final[Mapping[int, str]] = {
@@ -171,6 +182,7 @@ def _configure(connection: Connection, path: str | None, settings: SqliteSetting
     connection.execute(f"PRAGMA cache_size = -{settings.cache_kib // 4 if read_only else settings.cache_kib}")
     if read_only:
         return
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     journal = connection.execute("PRAGMA journal_mode = wal").fetchone()[0]
     if path is not None and journal != "wal":
         raise InvalidConfiguration(
@@ -179,9 +191,29 @@ def _configure(connection: Connection, path: str | None, settings: SqliteSetting
     connection.execute("PRAGMA synchronous = full")
     # What is deleted is overwritten, so that a person who was erased is not left in pages out of use.
     connection.execute("PRAGMA secure_delete = on")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {log_pages(connection)}")
     if settings.max_pages is not None:
         connection.execute(f"PRAGMA max_page_count = {settings.max_pages}")
+
+
+def log_pages(connection: Connection) -> int:
+    """Return how many pages of the database the write-ahead log is to hold until it is copied there."""
+    page_bytes: int = connection.execute("PRAGMA page_size").fetchone()[0]
+    return _LOG_BYTES // page_bytes
+
+
+def leave_log(connection: Connection) -> None:
+    """Let commits copy the write-ahead log only where it has become twice as long as it is to be."""
+    connection.execute(f"PRAGMA wal_autocheckpoint = {2 * log_pages(connection)}")
+
+
+def copy_log(connection: Connection) -> tuple[int, int]:
+    """Copy into the database what nobody needs as it was; return the pages in the write-ahead log, and those copied.
+
+    Others may read and write meanwhile. Nothing is copied while somebody else does so.
+    """
+    _, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return pages, copied
 
 
 def empty_log(path: str, settings: SqliteSettings) -> None:
@@ -190,8 +222,13 @@ def empty_log(path: str, settings: SqliteSettings) -> None:
     Raises StoreUnavailable when others have kept it in use for as long as a write waits for them.
     """
     connection = connect(path, settings)
+    until = time.monotonic() + settings.busy_timeout_ms / 1000
     try:
-        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        while True:
+            busy, pages, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if pages >= 0 or time.monotonic() >= until:
+                break
+            time.sleep(_LOOK_SECONDS)  # others are copying it, for whose end SQLite does not wait
     except sqlite3.Error as error:
         raise trouble(error) or error from error
     finally:

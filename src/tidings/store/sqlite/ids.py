@@ -201,8 +201,11 @@ class EventIds:
             run, self._newest = _Run(self._newest, self.last_seq), {}
             self._joining = run
         done = min(run.done + max(self._to_join(run), 0), len(run.order))
-        joining = [(key, run.seqs[key]) for key in run.order[run.done : done] if key in run.seqs]
-        insert_rows(connection, "insert_keys", [each for each in joining if each not in self._pending.forgotten])
+        keys, forgotten = run.order[run.done : done], self._pending.forgotten
+        joining = list(zip(keys, map(run.seqs.get, keys), strict=True))
+        if forgotten or len(run.seqs) < len(run.order):
+            joining = [(key, seq) for key, seq in joining if seq is not None and (key, seq) not in forgotten]
+        insert_rows(connection, "insert_keys", joining)
         self._pending.done = done
         if done == len(run.order):
             connection.execute(SQL["set_indexed_seq"], {"indexed_seq": run.through_seq})

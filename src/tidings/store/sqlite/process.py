@@ -80,6 +80,8 @@ class WriterProcess(Calls):
             await self._revival  # not cancelled: a process that is being started would be left to itself
         if self._under_way:
             await self._idle.wait()
+        if self._revival is not None:  # of one that has ended over what was under way
+            await self._revival
         if self._line is not None:
             line, self._line = self._line, None
             if exit_code := await line.end():
@@ -156,8 +158,7 @@ class WriterProcess(Calls):
         self.resolve(calls)
         if self._closed:
             self._idle.set()
-        else:
-            self._revival = asyncio.create_task(self._revive(line), name="return of the store's writer")
+        self._revival = asyncio.create_task(self._revive(line), name="return of the store's writer")
 
     async def _revive(self, line: "_Line") -> None:
         log.error(events.STORE_WRITER_ENDED, exit_code=await line.end())

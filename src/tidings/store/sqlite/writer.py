@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from tidings.store.calls import Call
 from tidings.store.moved import MovesSeen
+from tidings.store.sqlite.checkpoints import Checkpoints
 from tidings.store.sqlite.codecs import codecs_of
 from tidings.store.sqlite.driver import SqliteSettings
 from tidings.store.sqlite.wire import Answering, Asking, Codec, Frames, More, frame, pickled, told, unpickled
@@ -80,7 +81,8 @@ class _Writer:
         self._waiting: dict[int, _RemoteCall] = {}
         """In the order they came."""
         writing = Writing(MovesSeen(self._follower, self._told.tell))
-        self._transactor = open_writer(path, settings, writing)
+        self._transactor = open_writer(path, settings, writing, checkpoints_beside=True)
+        self._checkpoints = Checkpoints(path, settings)
         self._works = codecs_of(writing)
         self._lease = writing.leases.lease
         """What is not done once the gateway has gone: nobody is there to send."""
@@ -97,6 +99,8 @@ class _Writer:
                 began = time.monotonic()
                 self._transactor.perform(batch)
                 self._answer(batch, time.monotonic() - began)
+                self._checkpoints.follow(self._transactor.transactions)
+        self._checkpoints.close()
         self._transactor.close()
 
     def _read(self) -> bool:

@@ -7,7 +7,7 @@ from tidings.store.sqlite.archive import keep_rejected
 from tidings.store.sqlite.calls import Work
 from tidings.store.sqlite.contacts import upsert_contacts
 from tidings.store.sqlite.directory import beat, save_endpoint_states, save_revisions
-from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, trouble
+from tidings.store.sqlite.driver import SQL, Connection, SqliteSettings, connect, leave_log, trouble
 from tidings.store.sqlite.erasure import Eraser, erase_person, last_seqs, under_way
 from tidings.store.sqlite.fleet import FLEET_WRITES
 from tidings.store.sqlite.ids import EventIds
@@ -91,15 +91,20 @@ class Writing:
         return [None] * len(requests)
 
 
-def open_writer(path: str | None, settings: SqliteSettings, writing: Writing) -> Transactor:
+def open_writer(
+    path: str | None, settings: SqliteSettings, writing: Writing, *, checkpoints_beside: bool = False
+) -> Transactor:
     """Open the database for writing, bring its tables up to date, and return what does the work there.
 
+    Who has the write-ahead log copied beside says so: then commits do it only where that falls behind.
     Raises InvalidConfiguration and StoreUnavailable as ``open_store`` does.
     """
     connection = connect(path, settings)
     try:
         migrate(connection)
         connection.execute(SQL["delivery_document"])
+        if checkpoints_beside:
+            leave_log(connection)
     except BaseException as error:
         connection.close()
         if (known := trouble(error)) is not None:
