@@ -110,16 +110,39 @@ def test_what_is_written_seldom_stays_in_the_log(path: Path, writing: Connection
 def test_how_much_a_transaction_adds_is_learned(path: Path, writing: Connection, checkpoints: Checkpoints) -> None:
     write(writing, 1)
     checkpoints.follow(1_000)
-    copied(checkpoints, 1_000)  # so a thousand transactions add a megabyte
-    writing.execute("INSERT INTO note (text) VALUES (?)", (MUCH,))
+    wait(checkpoints)
+    write(writing, 1)
+    checkpoints.follow(1_001)  # so one transaction adds a megabyte
+    write(writing, 1)
     size = path.stat().st_size
 
-    checkpoints.follow(2_000)
-    checkpoints.follow(14_000)
-    wait(checkpoints)
+    checkpoints.follow(1_016)
+    assert not checkpoints.busy
     assert path.stat().st_size == size
 
-    checkpoints.follow(18_000)
+    checkpoints.follow(1_017)
+    wait(checkpoints)
+    assert path.stat().st_size > size
+
+
+def test_a_log_that_others_have_begun_anew_is_followed_as_before(
+    path: Path, writing: Connection, checkpoints: Checkpoints
+) -> None:
+    write(writing, 17)
+    checkpoints.follow(1_000)
+    wait(checkpoints)
+    write(writing, 1)
+    checkpoints.follow(1_001)  # so one transaction adds a megabyte
+    write(writing, 17)
+    empty_log(str(path), SETTINGS)
+    checkpoints.follow(1_018)
+    copied(checkpoints, 1_019)  # there is nothing to learn from what is no longer there
+    write(writing, 1)
+    size = path.stat().st_size
+
+    checkpoints.follow(1_034)
+    assert path.stat().st_size == size
+    checkpoints.follow(1_036)
     wait(checkpoints)
     assert path.stat().st_size > size
 
