@@ -107,12 +107,17 @@ def test_what_is_written_seldom_stays_in_the_log(path: Path, writing: Connection
     assert path.stat().st_size < 1_000_000
 
 
-def test_how_much_a_transaction_adds_is_learned(path: Path, writing: Connection, checkpoints: Checkpoints) -> None:
-    write(writing, 1)
+def learn(checkpoints: Checkpoints, writing: Connection) -> None:
+    """Let it be known that one transaction adds a megabyte; 1,001 were committed."""
+    write(writing, 17)
     checkpoints.follow(1_000)
     wait(checkpoints)
     write(writing, 1)
-    checkpoints.follow(1_001)  # so one transaction adds a megabyte
+    checkpoints.follow(1_001)
+
+
+def test_how_much_a_transaction_adds_is_learned(path: Path, writing: Connection, checkpoints: Checkpoints) -> None:
+    learn(checkpoints, writing)
     write(writing, 1)
     size = path.stat().st_size
 
@@ -128,11 +133,7 @@ def test_how_much_a_transaction_adds_is_learned(path: Path, writing: Connection,
 def test_a_log_that_others_have_begun_anew_is_followed_as_before(
     path: Path, writing: Connection, checkpoints: Checkpoints
 ) -> None:
-    write(writing, 17)
-    checkpoints.follow(1_000)
-    wait(checkpoints)
-    write(writing, 1)
-    checkpoints.follow(1_001)  # so one transaction adds a megabyte
+    learn(checkpoints, writing)
     write(writing, 17)
     empty_log(str(path), SETTINGS)
     checkpoints.follow(1_018)
