@@ -21,7 +21,7 @@ from store_kit import make_event, make_publication
 from tidings.errors import StoreUnavailable
 from tidings.store import Publication
 from tidings.store.sqlite.checkpoints import Checkpoints
-from tidings.store.sqlite.driver import Connection, SqliteSettings, connect, copy_log, empty_log, leave_log, log_pages
+from tidings.store.sqlite.driver import Connection, SqliteSettings, connect, copy_log, empty_log, leave_log
 from tidings.store.sqlite.store import SqliteStore, open_sqlite
 
 SETTINGS = SqliteSettings()
@@ -215,18 +215,6 @@ def test_who_copies_for_too_long_keeps_a_log_from_being_emptied(path: Path, writ
     write(writing, 1)
     with another_copies(path), pytest.raises(StoreUnavailable, match="erase it again"):
         empty_log(str(path), SqliteSettings(busy_timeout_ms=50))
-
-
-def test_pages_of_a_file_are_as_it_was_made(path: Path, tmp_path: Path, writing: Connection) -> None:
-    older = tmp_path / "older.db"
-    with closing(sqlite3.connect(older)) as made:
-        made.execute("PRAGMA page_size = 4096")
-        made.execute("CREATE TABLE note (id INTEGER PRIMARY KEY)")
-    with closing(connect(str(older), SETTINGS)) as kept:
-        assert kept.execute("PRAGMA page_size").fetchone() == (4096,)
-        assert log_pages(kept) == ENOUGH // 4096
-    assert writing.execute("PRAGMA page_size").fetchone() == (8192,)
-    assert log_pages(writing) == ENOUGH // 8192
 
 
 def large(number: int) -> Publication:

@@ -179,10 +179,11 @@ def _opening(path: str | None) -> Iterator[None]:
 def _configure(connection: Connection, path: str | None, settings: SqliteSettings, *, read_only: bool) -> None:
     connection.execute("PRAGMA temp_store = memory")
     connection.execute("PRAGMA foreign_keys = on")
+    if not read_only:
+        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # first, for memory is reckoned in pages
     connection.execute(f"PRAGMA cache_size = -{settings.cache_kib // 4 if read_only else settings.cache_kib}")
     if read_only:
         return
-    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     journal = connection.execute("PRAGMA journal_mode = wal").fetchone()[0]
     if path is not None and journal != "wal":
         raise InvalidConfiguration(
