@@ -1,5 +1,6 @@
-"""A disk of a few megabytes that can be filled up."""
+"""Disks that take no more: one of a few megabytes that can be filled up, and files that may not grow."""
 
+import resource
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,17 @@ def small_disk(megabytes: int) -> Iterator[Path]:
             yield Path(folder)
         finally:
             _run("umount", "--lazy", folder)
+
+
+@contextmanager
+def largest_file(size: int, process: int) -> Iterator[None]:
+    """Let no file of a process grow past a size: the write fails as on a broken disk."""
+    soft, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @contextmanager

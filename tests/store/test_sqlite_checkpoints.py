@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from disk_kit import largest_file
 from dispatch_kit import until
 from family_kit import writer_process
 from store_kit import make_event, make_publication
@@ -70,6 +71,14 @@ def copied(checkpoints: Checkpoints, transactions: int) -> None:
     checkpoints.follow(transactions)
 
 
+def copies_at(path: Path, checkpoints: Checkpoints, transactions: int) -> bool:
+    """Say whether what was written since is copied after so many transactions."""
+    size = path.stat().st_size
+    checkpoints.follow(transactions)
+    wait(checkpoints)
+    return path.stat().st_size > size
+
+
 def test_commits_do_not_copy_what_is_copied_beside(path: Path, writing: Connection) -> None:
     write(writing, 20)
 
@@ -101,10 +110,7 @@ def test_a_log_that_is_long_enough_is_copied_and_begun_anew(
 
 def test_what_is_written_seldom_stays_in_the_log(path: Path, writing: Connection, checkpoints: Checkpoints) -> None:
     write(writing, 1)
-    for transactions in range(100):
-        checkpoints.follow(transactions)
-
-    assert path.stat().st_size < 1_000_000
+    assert not any(copies_at(path, checkpoints, transactions) for transactions in range(100))
 
 
 def learn(checkpoints: Checkpoints, writing: Connection) -> None:
@@ -119,15 +125,9 @@ def learn(checkpoints: Checkpoints, writing: Connection) -> None:
 def test_how_much_a_transaction_adds_is_learned(path: Path, writing: Connection, checkpoints: Checkpoints) -> None:
     learn(checkpoints, writing)
     write(writing, 1)
-    size = path.stat().st_size
 
-    checkpoints.follow(1_016)
-    assert not checkpoints.busy
-    assert path.stat().st_size == size
-
-    checkpoints.follow(1_017)
-    wait(checkpoints)
-    assert path.stat().st_size > size
+    assert not copies_at(path, checkpoints, 1_016)
+    assert copies_at(path, checkpoints, 1_017)
 
 
 def test_a_log_that_others_have_begun_anew_is_followed_as_before(
@@ -139,13 +139,9 @@ def test_a_log_that_others_have_begun_anew_is_followed_as_before(
     checkpoints.follow(1_018)
     copied(checkpoints, 1_019)  # there is nothing to learn from what is no longer there
     write(writing, 1)
-    size = path.stat().st_size
 
-    checkpoints.follow(1_034)
-    assert path.stat().st_size == size
-    checkpoints.follow(1_036)
-    wait(checkpoints)
-    assert path.stat().st_size > size
+    assert not copies_at(path, checkpoints, 1_034)
+    assert copies_at(path, checkpoints, 1_036)
 
 
 def test_a_reader_keeps_the_log_from_being_begun_anew_until_it_is_done(
@@ -195,6 +191,20 @@ def test_nothing_is_copied_while_another_does_it(path: Path, writing: Connection
         assert path.stat().st_size < 1_000_000
     checkpoints.follow(2_000)
     copied(checkpoints, 2_000)
+
+    assert path.stat().st_size > 17_000_000
+
+
+def test_a_disk_that_fails_to_take_the_copy_is_tried_again(
+    path: Path, writing: Connection, checkpoints: Checkpoints
+) -> None:
+    write(writing, 17)
+    with largest_file(1_000_000, os.getpid()):
+        copies_at(path, checkpoints, 1_000)
+        checkpoints.follow(1_001)
+    assert path.stat().st_size <= 1_000_000
+    assert not copies_at(path, checkpoints, 1_002)  # not at once
+    assert copies_at(path, checkpoints, 2_000)
 
     assert path.stat().st_size > 17_000_000
 

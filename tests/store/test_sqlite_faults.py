@@ -2,16 +2,15 @@
 
 import asyncio
 import os
-import resource
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from disk_kit import largest_file
 from family_kit import writer_process
 from store_kit import make_event, make_publication, make_publications, waiting
 from tidings.errors import InvalidConfiguration, Overloaded, StoreUnavailable
@@ -126,17 +125,6 @@ async def test_a_full_disk_keeps_nothing_of_what_it_refuses(tmp_path: Path, writ
     assert rows(path, "delivery") == taken
     async with open_sqlite(str(path), apart=writer == PROCESS) as store:
         assert await store.record([big(taken)]) is not None
-
-
-@contextmanager
-def largest_file(size: int, process: int) -> Iterator[None]:
-    """Let no file of a process grow past a size: the write fails as on a broken disk."""
-    soft, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
-    resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.prlimit(process, resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def test_a_failing_disk_is_unavailable_and_then_serves_again(tmp_path: Path, writer: str) -> None:

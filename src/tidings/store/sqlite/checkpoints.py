@@ -1,7 +1,7 @@
 """Copying the write-ahead log into the database beside the writing.
 
 By itself SQLite copies all of it within the commit that makes it long enough: that one, and whoever waits for the next,
-wait for 15 to 50 ms. Copying needs no turn at writing, so a thread of its own does nearly all of it, and then what was
+wait for 15 to 40 ms. Copying needs no turn at writing, so a thread of its own does nearly all of it, and then what was
 written meanwhile. The little that still comes then is copied between two transactions, because only a log of which
 everything is copied is begun anew.
 """

@@ -65,7 +65,7 @@ _FINE_ROWS: Final = 128
 """Up to how many rows a statement's room is at most an eighth too large; past it, up to a third."""
 
 _PAGE_BYTES: Final = 8_192
-"""Of files that we make: rows of half a kilobyte leave an eighth of a page half as large unused, and each page that is
+"""Of files that we make: rows of half a kilobyte leave a sixth of pages half as large unused, and each page that is
 written takes two calls. A file that was made with others keeps them."""
 
 _LOG_BYTES: Final = 16_000_000
@@ -179,8 +179,7 @@ def _opening(path: str | None) -> Iterator[None]:
 def _configure(connection: Connection, path: str | None, settings: SqliteSettings, *, read_only: bool) -> None:
     connection.execute("PRAGMA temp_store = memory")
     connection.execute("PRAGMA foreign_keys = on")
-    if not read_only:
-        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # first, for memory is reckoned in pages
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a new file; first, for memory is reckoned in pages
     connection.execute(f"PRAGMA cache_size = -{settings.cache_kib // 4 if read_only else settings.cache_kib}")
     if read_only:
         return

@@ -76,12 +76,10 @@ class WriterProcess(Calls):
         """Have done what was asked for, then end the process."""
         self.close()
         self._leaving.set_result(None)
-        if self._revival is not None:
-            await self._revival  # not cancelled: a process that is being started would be left to itself
         if self._under_way:
             await self._idle.wait()
-        if self._revival is not None:  # of one that has ended over what was under way
-            await self._revival
+        if self._revival is not None:  # perhaps only by now; nothing is under way while there is no process
+            await self._revival  # not cancelled: a process that is being started would be left to itself
         if self._line is not None:
             line, self._line = self._line, None
             if exit_code := await line.end():
