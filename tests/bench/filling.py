@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tidings.store import Publication, Recorded, open_store
-from tidings.store.sqlite.ids import event_key
+from tidings.store.sqlite.ids import event_keys
+from tidings.store.sqlite.key_runs import write_all
 
 Values = dict[str, Any]
 """A row by the names of its columns."""
@@ -100,8 +101,7 @@ def _without_indexes(connection: sqlite3.Connection, table: str) -> Iterator[Non
 
 
 def _cover(connection: sqlite3.Connection) -> None:
-    """Let the table of identities cover all events, as it does for a gateway once they have joined it."""
-    connection.create_function("event_key", 2, lambda org_id, event_id: event_key((org_id, event_id)))
-    connection.execute("DELETE FROM event_key")
-    connection.execute("INSERT INTO event_key SELECT event_key(org_id, event_id) AS key, seq FROM event ORDER BY key")
-    connection.execute("UPDATE ledger SET indexed_seq = (SELECT max(seq) FROM event)")
+    """Let the keys of all events stand in runs, as they do for a gateway once it has written them."""
+    connection.execute("DELETE FROM event_page")
+    connection.execute("DELETE FROM event_run")
+    write_all(connection, event_keys)

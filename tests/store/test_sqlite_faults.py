@@ -12,11 +12,13 @@ import pytest
 
 from disk_kit import largest_file
 from family_kit import writer_process
+from long_kit import at_length
 from store_kit import make_event, make_publication, make_publications, waiting
 from tidings.errors import InvalidConfiguration, Overloaded, StoreUnavailable
 from tidings.model import Contact
 from tidings.store import DeliveryFilter, Publication, Store, open_store
 from tidings.store.sqlite.driver import SqliteSettings
+from tidings.store.sqlite.key_runs import RUN
 from tidings.store.sqlite.store import open_sqlite
 
 PROCESS = "process"
@@ -34,7 +36,7 @@ def rows(path: Path, table: str) -> int:
         return count
 
 
-@pytest.mark.parametrize("acknowledged", [1, 60, 400])
+@pytest.mark.parametrize("acknowledged", [1, 60, at_length(400, RUN)])  # by then the first run of keys is written
 async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, acknowledged: int, writer: str) -> None:
     url = f"sqlite:///{tmp_path / 'tidings.db'}"
     program = [sys.executable, str(Path(__file__).with_name("acknowledging.py")), url, writer]

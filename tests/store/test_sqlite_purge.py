@@ -10,7 +10,7 @@ from tidings.model import Cause
 from tidings.store import DeliveryChange, Retention, Revision, open_store
 from tidings.store.sqlite.store import open_sqlite
 
-TABLES = ("event", "event_key", "delivery", "attempt", "revision")
+TABLES = ("event", "event_run", "event_page", "delivery", "attempt", "revision")
 
 
 def counts_in(path: Path) -> dict[str, int]:
@@ -29,7 +29,12 @@ async def test_nothing_is_left_of_what_is_past_its_time(tmp_path: Path) -> None:
         await store.record(make_publications(30))
         for cause in [Cause.DEFERRED] * 30 + [Cause.ACCEPTED] * 30:
             await store.settle([settlement(await lease_one(store, now=T0 + 100), cause, due_at=T0 + 50)])
-        assert counts_in(path) == {"event": 30, "event_key": 0, "delivery": 30, "attempt": 60, "revision": 2}
+        assert counts_in(path) == dict.fromkeys(TABLES, 0) | {
+            "event": 30,
+            "delivery": 30,
+            "attempt": 60,
+            "revision": 2,
+        }
 
         gone = [
             await store.purge(Retention(events_before=T0 + 99, deliveries_before=T0 + 9_000), limit=8) for _ in range(9)

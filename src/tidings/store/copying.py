@@ -26,7 +26,7 @@ from tidings.store.sqlite.migrate import migrate as migrate_sqlite
 
 _PASSING: Final = frozenset({"gateway", "endpoint_share", "endpoint_rate", "endpoint_pause"})
 """What gateways that run share from one second to the next."""
-_OWN_TO_SQLITE: Final = frozenset({"event_key", "ledger"}) | _PASSING
+_OWN_TO_SQLITE: Final = frozenset({"event_run", "event_page", "ledger"}) | _PASSING
 """Its way of finding events, and a count of checks."""
 _OWN_TO_POSTGRES: Final = frozenset({"tidings_migration", "ledger"}) | _PASSING
 _ROWS: Final = 5_000

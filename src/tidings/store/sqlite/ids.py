@@ -1,14 +1,13 @@
 """Finds an event by (organisation, event id) at a cost that does not grow with the events stored.
 
-Event ids are random. Kept in one ordered index, each would change a page of its own: at a million
-events, storing 100 rewrites 100 pages and is three times slower than into an empty database. So the
-newest identities stay in memory, and join ``event_key`` by the ten thousand, sorted, so that one
-page takes many. They join slice by slice beside the recording, because no caller should wait for all of
-them. ``ledger.indexed_seq`` says how far the table covers the events; the rest is read again at the start.
+Event ids are random. Kept in one ordered index, each would change a page of its own. So the newest identities stay in
+memory until they are written together, as a run of ``key_runs``; ``ledger.indexed_seq`` says how far runs cover the
+events, and the rest is read again at the start. Whether an identity is among the older ones is nearly always told by
+a ``KeyFilter`` in memory, without a look into the runs.
 
 One thread of this process writes; any thread may ``glance``. Other processes may write to the same database: each
-transaction that records takes in first what they have recorded since. Every process lets its own run join the table;
-whoever is through first spares the others what is left of theirs.
+transaction that records takes in first what they have recorded since. Whoever has a run together writes it, and the
+others let go of what it covers.
 """
 
 import hashlib
@@ -18,16 +17,24 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
-import orjson
+from tidings.store.sqlite.driver import SQL, Connection, rows_of
+from tidings.store.sqlite.key_filter import KeyFilter
+from tidings.store.sqlite.key_runs import (
+    PAGES,
+    RUN,
+    keys_beyond,
+    keys_in_runs,
+    merge_part,
+    seqs_of,
+    write_run,
+)
 
-from tidings.store.sqlite.driver import MOST_ROWS, SQL, Connection, insert_rows, rows_of
-
-_RUN: Final = 65_536
-"""How many identities join the table together: about 10 MB of memory."""
-_SLICE: Final = 2
-"""How many of them join for each event recorded: a run is through before the next is full."""
-_TOGETHER: Final = MOST_ROWS
-"""How many of them join at a time, in one statement; so most transactions that record have none to see to."""
+_PAGES_AT_ONCE: Final = 32
+"""How many pages the filter takes in beside the recording: about 2 ms."""
+_TIMES_AT_START: Final = 256
+"""How often it does so before anything is recorded: for four million keys, within a second."""
+_TAKEN_TOGETHER: Final = 8_192
+"""How many identities that others recorded are read together."""
 
 _EMPTY: Final = hashlib.blake2b(digest_size=8)
 
@@ -51,17 +58,55 @@ def event_keys(identities: Iterable[Sequence[Any]]) -> tuple[int, ...]:
     return struct.unpack(f">{len(digests)}q", b"".join(digests))
 
 
+class _Known:
+    """Events by their keys, of which several may share one."""
+
+    def __init__(self) -> None:
+        self.seqs: dict[int, int] = {}
+        self._more: dict[int, tuple[int, ...]] = {}
+        """Other events with a key of those."""
+
+    def add(self, identities: Iterable[tuple[int, int]]) -> None:
+        for key, seq in identities:
+            if self.seqs.setdefault(key, seq) != seq:
+                self._more[key] = (*self._more.get(key, ()), seq)
+
+    def __len__(self) -> int:
+        return len(self.seqs) + sum(map(len, self._more.values()))
+
+    def of(self, key: int) -> list[int]:
+        seq = self.seqs.get(key)
+        return [] if seq is None else [seq, *self._more.get(key, ())]
+
+    def all(self) -> tuple[list[int], list[int]]:
+        """Return keys, and the events in the same order."""
+        keys, seqs = list(self.seqs), list(self.seqs.values())
+        for key, more in self._more.items():
+            keys += [key] * len(more)
+            seqs += more
+        return keys, seqs
+
+    def discard(self, key: int, seq: int) -> None:
+        match [each for each in self.of(key) if each != seq]:
+            case [first, *more]:  # never without them all for a moment: others may glance
+                self.seqs[key], self._more[key] = first, tuple(more)
+            case []:
+                self.seqs.pop(key, None)
+                self._more.pop(key, None)
+
+    def after(self, last_seq: int) -> "_Known":
+        left = _Known()
+        left.add((key, seq) for key, seq in zip(*self.all(), strict=True) if seq > last_seq)
+        return left
+
+
 @dataclass(slots=True)
-class _Run:
-    """Identities on their way into the table."""
+class _Covered:
+    """A filter, and which keys in runs it has: those of events up to one, and of the pages up to one beyond that."""
 
-    seqs: dict[int, int]
-    through_seq: int
-    order: list[int] = field(init=False)
-    done: int = 0
-
-    def __post_init__(self) -> None:
-        self.order = sorted(self.seqs)
+    filter: KeyFilter
+    seq: int = 0
+    page: int = -1
 
 
 @dataclass(slots=True)
@@ -69,26 +114,35 @@ class _Pending:
     """What the open transaction has changed, and memory takes over once it is committed."""
 
     seqs: dict[int, int] = field(default_factory=dict)
+    """Events by keys that no other has."""
+    others: list[tuple[int, int]] = field(default_factory=list)
+    """Keys that others may have too, and their events."""
     last_seq: int = 0
-    done: int = 0
+    written_seq: int | None = None
+    """How far the run goes that was written."""
+    read: tuple[_Covered, int, int] | None = None
+    """Whose keys were read, and how far."""
     forgotten: set[tuple[int, int]] = field(default_factory=set)
-    taken_in: bool = False
-    """Whether identities were taken in whose keys memory had already: those are in the table only if this commits."""
 
 
 class EventIds:
-    """The identities of the newest events, and the way of all others into the table."""
+    """The identities of the newest events, and the way to all others."""
 
-    def __init__(self, *, run: int = _RUN, key_of: Callable[[Identity], int] = event_key) -> None:
+    def __init__(self, *, run: int = RUN, key_of: Callable[[Identity], int] = event_key) -> None:
         self.key_of = key_of
         self._keys_together = key_of is event_key
         self.last_seq = 0
-        """The newest event whose identity is in memory or in the table."""
+        """The newest event whose identity is in memory or in a run."""
         self._run = run
         self._indexed_seq = 0
-        self._newest: dict[int, int] = {}
-        self._joining: _Run | None = None
+        self._newest = _Known()
+        self._covered = _Covered(KeyFilter(2 * run))
+        self._next: _Covered | None = None
+        """Makes a larger filter, or one without the keys of events that are gone."""
         self._pending = _Pending()
+        self._may_merge = True
+        self._recorded = 0
+        """How many since a part of a run was moved."""
 
     def keys_of(self, identities: Sequence[Sequence[Any]]) -> Sequence[int]:
         """Return the keys of many identities, of each its first two items."""
@@ -98,9 +152,7 @@ class EventIds:
 
     def glance(self, key: int) -> list[int]:
         """Return the seqs of events in memory that may have this key."""
-        newest, joining = self._newest, self._joining  # in this order: a run moves from the first to the second
-        found = (newest.get(key), None if joining is None else joining.seqs.get(key))
-        return [seq for seq in found if seq is not None]
+        return self._newest.of(key)
 
     def find(self, connection: Connection, keys: Sequence[int]) -> list[int]:
         """Return the seqs of all events that may have one of these keys.
@@ -108,125 +160,143 @@ class EventIds:
         Call it in the transaction that is to record, also once before anything else: it takes in what other
         processes have recorded since.
         """
-        wanted = {"keys": orjson.dumps(keys).decode()}
-        last_seq, indexed_seq, hits = connection.execute(SQL["look_up_keys"], wanted).fetchone()
+        last_seq, indexed_seq = connection.execute(SQL["how_far_events_go"]).fetchone()
         if indexed_seq != self._indexed_seq:
-            self._drop_indexed(indexed_seq)
-        if last_seq != self.last_seq and self._take_in(connection, last_seq):
-            hits = connection.execute(SQL["look_up_keys"], wanted).fetchone()[2]
-        known = [self._newest] if self._joining is None else [self._newest, self._joining.seqs]
-        recent = [seqs[key] for seqs in known for key in keys if key in seqs]
-        return recent if hits is None else [*recent, *orjson.loads(hits)]
+            self._follow(indexed_seq)
+            self._newest = self._newest.after(indexed_seq)
+        if last_seq != self.last_seq:
+            self._take_in(connection, last_seq)
+        return [seq for key in keys for seq in self._newest.of(key)] + self._in_runs(connection, keys)
 
-    def are_new_here(self, keys: Sequence[int]) -> bool:
-        """Say whether no event that memory knows of may have one of these keys, nor two of them the same."""
-        newest, joining = self._newest, self._joining
-        if not newest.keys().isdisjoint(keys) or len(set(keys)) < len(keys):
+    def are_new(self, connection: Connection, keys: Sequence[int]) -> bool:
+        """Say whether no event may have one of these keys, of those that memory knows to be there, nor two the same."""
+        if not self._newest.seqs.keys().isdisjoint(keys) or len(set(keys)) < len(keys):
             return False
-        return joining is None or joining.seqs.keys().isdisjoint(keys)
+        return not self._in_runs(connection, keys)
 
     @property
     def indexed_seq(self) -> int:
-        """How far the table covers the events, as memory knows it."""
+        """How far runs cover the events, as memory knows it."""
         return self._indexed_seq
 
     @property
-    def are_to_join(self) -> bool:
-        """Whether so many events were recorded that others are to join the table beside the next ones."""
-        if self._joining is None:
-            return len(self._newest) >= self._run
-        return self._to_join(self._joining) >= min(_TOGETHER, len(self._joining.order) - self._joining.done)
+    def is_behind(self) -> bool:
+        """Whether more is to be done than to record: a run to be written, keys to be read, or a part to be moved."""
+        return len(self._newest) >= self._run or self._is_reading or self._is_merging
 
     def reserve(self, connection: Connection, identities: Sequence[tuple[int, int]]) -> None:
-        """Take over new events as (key, seq), rising in seq, and let older ones join the table beside them."""
+        """Take over new events as (key, seq), rising in seq, and ``catch_up`` beside them."""
         if not identities:
             return
         self._pending.last_seq = identities[-1][1]
-        if taken := self._keep(identities):
-            insert_rows(connection, "insert_keys", taken)
-        self.let_join(connection)
+        self._pending.others += identities
+        self.catch_up(connection)
 
     def reserve_new(self, keys: Sequence[int], first_seq: int) -> None:
-        """Take over new events, one after the other, whose keys ``are_new_here``; ``let_join`` is to be called too."""
+        """Take over new events, one after the other, whose keys ``are_new``; ``catch_up`` is to be called too."""
         self._pending.last_seq = first_seq + len(keys) - 1
         self._pending.seqs.update(zip(keys, count(first_seq)))
 
-    def let_join(self, connection: Connection) -> None:
-        """Let older events join the table beside the new ones, where any are to."""
-        if self.are_to_join:
-            self._join(connection)
+    def catch_up(self, connection: Connection) -> None:
+        """Do a little of what is to be done besides."""
+        if len(self._newest) >= self._run:
+            self._write(connection)
+        elif self._is_reading:
+            self._read(connection)
+        elif self._is_merging:
+            self._may_merge, self._recorded = merge_part(connection), 0
 
-    def forget(self, identities: Sequence[tuple[int, int]]) -> None:
-        """Let go of events as (key, seq), which the table has been rid of: they are not to join it again."""
+    def start(self, connection: Connection) -> None:
+        """Take in what is to be in memory, before anything is recorded."""
+        self.find(connection, [])
+        if self._is_reading:
+            self._covered = self._new_filter(connection)
+            self._read(connection, times=_TIMES_AT_START)
+
+    def forget(self, identities: Iterable[tuple[int, int]]) -> None:
+        """Let go of events as (key, seq), which are gone: they need not be written."""
         self._pending.forgotten.update(identities)
 
     def committed(self) -> None:
         """Remember what was reserved, and not what was to be forgotten."""
-        pending = self._pending
-        self._newest.update(pending.seqs)
+        pending, self._pending = self._pending, _Pending()
+        if pending.written_seq is not None:
+            self._follow(pending.written_seq)
+            self._newest = _Known()
+        self._newest.seqs.update(pending.seqs)
+        self._newest.add(pending.others)
         for key, seq in pending.forgotten:
-            for seqs in [self._newest] if self._joining is None else [self._newest, self._joining.seqs]:
-                if seqs.get(key) == seq:
-                    del seqs[key]
+            self._newest.discard(key, seq)
         self.last_seq = max(self.last_seq, pending.last_seq)
-        if self._joining is not None and pending.done:
-            self._joining.done = pending.done
-            if pending.done == len(self._joining.order):
-                self._indexed_seq, self._joining = self._joining.through_seq, None
-        self._pending = _Pending()
+        self._recorded += len(pending.seqs) + len(pending.others)
+        if pending.read is not None:
+            covered, seq, page = pending.read
+            covered.seq, covered.page = seq, page
+            if covered is self._next and covered.seq == self._indexed_seq:
+                self._covered, self._next = covered, None
 
     def rolled_back(self) -> None:
         """Forget what was reserved."""
-        if self._pending.taken_in:
-            self._newest, self._joining, self.last_seq = {}, None, self._indexed_seq
         self._pending = _Pending()
+        self._may_merge = True
 
-    def _keep(self, identities: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Put identities into memory; return those whose key is taken there, which go to the table at once."""
-        taken = []
-        for key, seq in identities:
-            if key in self._newest or key in self._pending.seqs:
-                taken.append((key, seq))
-            else:
-                self._pending.seqs[key] = seq
-        return taken
+    @property
+    def _is_reading(self) -> bool:
+        """Whether a filter is to be made, or lacks keys."""
+        covered = self._covered
+        return covered.seq < self._indexed_seq or covered.filter.is_full or self._next is not None
 
-    def _to_join(self, run: _Run) -> int:
-        """Return how many of a run would have joined by now if each event recorded since had taken its share along."""
-        return _SLICE * (len(self._newest) + len(self._pending.seqs)) - run.done
+    @property
+    def _is_merging(self) -> bool:
+        return self._may_merge and self._recorded >= max(self._run // PAGES, 1)
 
-    def _join(self, connection: Connection) -> None:
-        run = self._joining
-        if run is None:
-            run, self._newest = _Run(self._newest, self.last_seq), {}
-            self._joining = run
-        done = min(run.done + max(self._to_join(run), 0), len(run.order))
-        keys, forgotten = run.order[run.done : done], self._pending.forgotten
-        joining = list(zip(keys, map(run.seqs.get, keys), strict=True))
-        if forgotten or len(run.seqs) < len(run.order):
-            joining = [(key, seq) for key, seq in joining if seq is not None and (key, seq) not in forgotten]
-        insert_rows(connection, "insert_keys", joining)
-        self._pending.done = done
-        if done == len(run.order):
-            connection.execute(SQL["set_indexed_seq"], {"indexed_seq": run.through_seq})
+    def _in_runs(self, connection: Connection, keys: Sequence[int]) -> list[int]:
+        """Return the seqs of older events that may have one of these keys."""
+        covered = self._covered
+        suspects = covered.filter.suspects(keys)
+        found = seqs_of(connection, suspects)
+        if covered.seq < self._indexed_seq:
+            found += seqs_of(connection, list(set(keys).difference(suspects)), (covered.seq, covered.page))
+        return found
 
-    def _drop_indexed(self, indexed_seq: int) -> None:
-        """Let go of what another process has brought into the table."""
-        if self._joining is not None and self._joining.through_seq <= indexed_seq:
-            self._joining = None
-        self._newest = {key: seq for key, seq in self._newest.items() if seq > indexed_seq}
-        self._indexed_seq = indexed_seq
+    def _write(self, connection: Connection) -> None:
+        """Write the newest events' keys as a run; those of the open transaction stay in memory."""
+        keys, seqs = self._newest.all()
+        write_run(connection, keys, seqs, after_seq=self._indexed_seq, through_seq=self.last_seq)
+        connection.execute(SQL["set_indexed_seq"], {"indexed_seq": self.last_seq})
+        self._pending.written_seq = self.last_seq
 
-    def _take_in(self, connection: Connection, last_seq: int) -> bool:
-        """Read what other processes have recorded, and at the start all that the table does not cover.
+    def _read(self, connection: Connection, *, times: int = 1) -> None:
+        """Let a filter take in keys from runs, some pages at a time."""
+        covered = self._covered
+        if covered.seq == self._indexed_seq:
+            covered = self._next = self._next or self._new_filter(connection)
+        page: int | None = covered.page
+        for _ in range(times):
+            if page is not None:
+                keys, page = keys_beyond(connection, (covered.seq, page), pages=_PAGES_AT_ONCE)
+                covered.filter.add(keys)
+        self._pending.read = (covered, self._indexed_seq, -1) if page is None else (covered, covered.seq, page)
 
-        Returns whether some of it went to the table, because memory had their keys already.
-        """
-        rows = rows_of(connection, "identities_since", {"known_seq": max(self.last_seq, self._indexed_seq)})
-        taken = self._keep([(self.key_of((org_id, event_id)), seq) for seq, org_id, event_id in rows])
-        insert_rows(connection, "insert_keys", taken)
-        self._pending.taken_in |= bool(taken)
-        self._newest.update(self._pending.seqs)
-        self._pending.seqs = {}
-        self.last_seq = last_seq
-        return bool(taken)
+    def _new_filter(self, connection: Connection) -> _Covered:
+        """Make one with room for twice as many keys as there are."""
+        return _Covered(KeyFilter(2 * max(keys_in_runs(connection), self._run)))
+
+    def _follow(self, indexed_seq: int) -> None:
+        """Note that a run was written of events up to one, all of which are in memory if that knows so many."""
+        if self._covered.seq == self._indexed_seq and self.last_seq >= indexed_seq:
+            keys, seqs = self._newest.all()
+            if self.last_seq > indexed_seq:
+                keys = [key for key, seq in zip(keys, seqs, strict=True) if seq <= indexed_seq]
+            self._covered.filter.add(keys)
+            self._covered.seq = indexed_seq
+        self._indexed_seq, self._may_merge = indexed_seq, True
+
+    def _take_in(self, connection: Connection, last_seq: int) -> None:
+        """Read what other processes have recorded, and at the start all that is in no run."""
+        self.last_seq = max(self.last_seq, self._indexed_seq)
+        while self.last_seq < last_seq:
+            values = {"after_seq": self.last_seq, "limit": _TAKEN_TOGETHER}
+            rows = rows_of(connection, "identities_after", values)
+            self._newest.add((self.key_of((org_id, event_id)), seq) for seq, org_id, event_id in rows)
+            self.last_seq = rows[-1][0] if len(rows) == _TAKEN_TOGETHER else last_seq

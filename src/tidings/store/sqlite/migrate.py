@@ -1,15 +1,20 @@
 """Brings a database's tables up to date, each step in a transaction of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from tidings.errors import InvalidConfiguration
 from tidings.store.sqlite.driver import Connection, run_script
+from tidings.store.sqlite.ids import event_keys
+from tidings.store.sqlite.key_runs import write_all
 from tidings.store.statements import read_scripts
 
 MIGRATIONS: Final = tuple(read_scripts(Path(__file__).with_name("migrations")).values())
 """The steps in order; the first leads from an empty database to version 1."""
+
+_MORE: Final[Mapping[int, Callable[[Connection], None]]] = {11: lambda connection: write_all(connection, event_keys)}
+"""What a step does besides its script, by the version that it leads to."""
 
 
 def migrate(connection: Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
@@ -26,6 +31,8 @@ def _step(connection: Connection, migrations: Sequence[str]) -> bool:
         _refuse_newer(version, len(migrations))
         if version < len(migrations):
             run_script(connection, migrations[version])
+            if (more := _MORE.get(version + 1)) is not None:
+                more(connection)
             connection.execute(f"PRAGMA user_version = {version + 1}")
         connection.execute("COMMIT")
     except BaseException:

@@ -11,6 +11,7 @@ from tidings.store.paging import Position, encode_token
 from tidings.store.sqlite.driver import SQL, Connection, Value, rows_of, value_of
 from tidings.store.sqlite.filters import filter_values
 from tidings.store.sqlite.ids import EventIds, Identity
+from tidings.store.sqlite.key_runs import seqs_of
 from tidings.store.sqlite.rows import attempt_of, delivery_of, event_of
 from tidings.store.values import (
     Backlog,
@@ -34,11 +35,14 @@ class EventReader:
 
     def _event(self, connection: Connection, identity: Identity) -> StoredEvent | None:
         key = self._ids.key_of(identity)
-        known_seq = self._ids.last_seq
+        known_seq = self._ids.last_seq  # first: an event that memory takes over meanwhile is looked for beyond it
+        seqs = self._ids.glance(key)
+        _, indexed_seq = connection.execute(SQL["how_far_events_go"]).fetchone()
+        seqs += seqs_of(connection, [key])  # last: what was written meanwhile is there
         values: dict[str, Value] = {
-            "seqs": orjson.dumps(self._ids.glance(key)).decode(),
-            "key": key,
+            "seqs": orjson.dumps(seqs).decode(),
             "known_seq": known_seq,
+            "indexed_seq": indexed_seq,
             "org_id": identity[0],
             "event_id": identity[1],
         }

@@ -50,7 +50,7 @@ class Recorder:
     ) -> list[list[RecordResult]] | None:
         """Record where one statement does it all, which is a transaction of its own; None: nothing was done."""
         asked = Publications.joined(requests)
-        if asked.planned or asked.extras or len(asked.events) > MOST_ROWS or self._ids.are_to_join:
+        if asked.planned or asked.extras or len(asked.events) > MOST_ROWS or self._ids.is_behind:
             return None
         last_seq = self._ids.last_seq + len(asked.events)
         if any(last_seq > self._noted.get(each, -1) for each in {event[_REVISION] for event in asked.events}):
@@ -68,17 +68,17 @@ class Recorder:
         """
         ids, events = self._ids, asked.events
         keys = ids.keys_of(events)
-        if not events or not ids.are_new_here(keys):
+        if not events or not ids.are_new(connection, keys):
             return None
         first = ids.last_seq + 1
         rows = _event_rows(events, first)
-        known = (ids.last_seq, ids.indexed_seq, orjson.dumps(keys).decode())
+        known = (ids.last_seq, ids.indexed_seq)
         if not insert_together(connection, "insert_new_events", rows[:MOST_ROWS], *known):
             return None
         ids.reserve_new(keys, first)
         if not alone:
             insert_rows(connection, "insert_events", rows[MOST_ROWS:])
-            ids.let_join(connection)
+            ids.catch_up(connection)
             self._plan(connection, asked, first)
             self._note_use(connection, {event[_REVISION]: seq for seq, event in enumerate(events, first)})
         return _new_results(asked)

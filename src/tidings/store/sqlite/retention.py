@@ -11,6 +11,7 @@ import orjson
 
 from tidings.store.sqlite.driver import SQL, Connection, rows_of
 from tidings.store.sqlite.ids import EventIds
+from tidings.store.sqlite.key_runs import drop_past
 from tidings.store.values import (
     Retention,
 )
@@ -35,6 +36,8 @@ class Purger:
         if gone < limit:
             gone += self._events(connection, retention.events_before, limit - gone)
         if gone < limit:
+            gone += drop_past(connection, limit=limit - gone)
+        if gone < limit:
             values = {"before": retention.events_before, "limit": limit - gone}
             gone += connection.execute(SQL["drop_revisions"], values).rowcount
         if gone < limit:
@@ -55,9 +58,6 @@ class Purger:
         found = rows_of(connection, "events_to_drop", values)
         self._place = (found[-1][0], found[-1][1]) if len(found) == limit else _START
         if found:
-            pairs = sorted((self._ids.key_of((org_id, event_id)), seq) for _, seq, org_id, event_id in found)
-            seqs = orjson.dumps([seq for _, seq in pairs]).decode()
-            connection.execute(SQL["drop_events"], {"seqs": seqs})
-            connection.execute(SQL["drop_keys"], {"keys": orjson.dumps(pairs).decode()})
-            self._ids.forget(pairs)
+            connection.execute(SQL["drop_events"], {"seqs": orjson.dumps([seq for _, seq, *_ in found]).decode()})
+            self._ids.forget((self._ids.key_of((org_id, event_id)), seq) for _, seq, org_id, event_id in found)
         return len(found)

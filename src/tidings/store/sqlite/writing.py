@@ -87,7 +87,7 @@ class Writing:
 
     def start(self, connection: Connection, requests: Sequence[None]) -> list[None]:
         """Read the newest identities into memory."""
-        self.ids.find(connection, [])
+        self.ids.start(connection)
         return [None] * len(requests)
 
 

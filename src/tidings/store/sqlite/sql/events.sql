@@ -1,16 +1,13 @@
--- look_up_keys
--- How far the events go, how far event_key covers them, and which of the given keys are in event_key.
+-- how_far_events_go
+-- How far the events go, and how far runs of keys cover them.
 SELECT
     coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0),
-    (SELECT indexed_seq FROM ledger),
-    (
-        SELECT '[' || group_concat(event_key.seq) || ']'
-        FROM json_each(:keys) AS wanted CROSS JOIN event_key ON event_key.key = wanted.value
-    );
+    (SELECT indexed_seq FROM ledger);
 
--- identities_since
--- Identities of the events after one.
-SELECT group_concat(json_array(seq, org_id, event_id)) FROM event WHERE seq > :known_seq;
+-- identities_after
+-- Identities of the next events after one.
+SELECT group_concat(json_array(seq, org_id, event_id))
+FROM (SELECT seq, org_id, event_id FROM event WHERE seq > :after_seq ORDER BY seq LIMIT :limit);
 
 -- insert_events
 -- Store events.
@@ -22,7 +19,7 @@ INSERT INTO event (
 );
 
 -- insert_new_events
--- Store events, all or none: none if others have recorded or covered any since memory knew of all, or a key is covered.
+-- Store events, all or none: none if others have recorded or covered any since memory knew of all.
 INSERT INTO event (
     seq, org_id, event_id, name, received_at, revision, content, digest, customer_id, matched_rules, trace
 )
@@ -32,16 +29,11 @@ SELECT * FROM (VALUES (
 ))
 WHERE column1 IS NOT NULL
     AND coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0) = :known_seq
-    AND (SELECT indexed_seq FROM ledger) = :indexed_seq
-    AND NOT EXISTS (SELECT 1 FROM json_each(:keys) AS wanted CROSS JOIN event_key ON event_key.key = wanted.value);
-
--- insert_keys
--- Let event_key cover events; one that was covered before a crash stays.
-INSERT OR IGNORE INTO event_key (key, seq) VALUES (:key, :seq);
+    AND (SELECT indexed_seq FROM ledger) = :indexed_seq;
 
 -- set_indexed_seq
--- Note how far event_key covers the events; another process may have brought it further.
-UPDATE ledger SET indexed_seq = max(indexed_seq, :indexed_seq);
+-- Note how far runs of keys cover the events.
+UPDATE ledger SET indexed_seq = :indexed_seq;
 
 -- decided_events
 -- What was decided for events, by seq.
@@ -62,6 +54,5 @@ SELECT org_id, event_id, name, received_at, revision, content, digest, customer_
 FROM event
 WHERE seq IN (
     SELECT value FROM json_each(:seqs)
-    UNION ALL SELECT seq FROM event_key WHERE key = :key
-    UNION ALL SELECT seq FROM event WHERE seq > max(:known_seq, (SELECT indexed_seq FROM ledger))
+    UNION ALL SELECT seq FROM event WHERE seq > max(:known_seq, :indexed_seq)
 ) AND org_id = :org_id AND event_id = :event_id;

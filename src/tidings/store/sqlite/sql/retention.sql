@@ -29,10 +29,6 @@ FROM (
 -- Let go of events.
 DELETE FROM event WHERE seq IN (SELECT value FROM json_each(:seqs));
 
--- drop_keys
--- Let go of the way to events that are gone.
-DELETE FROM event_key WHERE (key, seq) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:keys));
-
 -- drop_revisions
 -- Let go of revisions that decided nothing that is left, and that are not in use.
 DELETE FROM revision WHERE id IN (
