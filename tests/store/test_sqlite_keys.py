@@ -30,6 +30,7 @@ from tidings.store.sqlite.migrate import MIGRATIONS, migrate
 from tidings.store.sqlite.reading import EventReader
 from tidings.store.sqlite.recording import Recorder
 from tidings.store.sqlite.retention import Purger
+from tidings.store.sqlite.transactor import Transactor
 
 KEYS = (-(2**63), -1, 0, 1, 2**63 - 1)
 """Those at the ends of parts and words."""
@@ -287,6 +288,41 @@ def test_keys_that_were_gone_only_for_a_transaction_that_failed_are_read(connect
     for number in range(350, 370):
         assert recorded(connection, known, [number]) == [Recorded.NEW]
     assert recorded(connection, known, range(370)) == [Recorded.DUPLICATE] * 370
+
+
+def test_the_filter_is_filled_while_nobody_asks_for_anything(connection: Connection) -> None:
+    before = EventIds(run=100)
+    for start in range(0, 350, 50):
+        recorded(connection, before, range(start, start + 50))
+    known = EventIds(run=100)
+    assert known.read_ahead(connection) is False  # it knows of no runs yet
+    connection.execute("BEGIN IMMEDIATE")
+    known.find(connection, [])
+    connection.execute("COMMIT")
+    known.committed()
+    steps = 1
+    while known.read_ahead(connection):
+        steps += 1
+
+    assert steps > 3
+    new = known.keys_of([(50750, f"e-{number}") for number in range(350, 450)])
+    assert len(known._covered.filter.suspects(new)) < 20
+    assert recorded(connection, known, range(351)) == [Recorded.DUPLICATE] * 350 + [Recorded.NEW]
+
+
+def test_what_fails_while_nobody_asks_for_anything_is_left_to_the_calls_to_tell(connection: Connection) -> None:
+    def fill(given: Connection) -> bool:
+        given.execute("CREATE TABLE note (text)")
+        given.execute("INSERT INTO note VALUES (zeroblob(1000000))")
+        return True
+
+    connection.execute("PRAGMA max_page_count = 1")
+    transactor = Transactor(connection, begin="BEGIN", witness=EventIds())
+
+    assert transactor.look(lambda given: given.execute("SELECT 1").fetchone() == (1,))
+    assert not transactor.look(fill)
+    with pytest.raises(ZeroDivisionError):
+        transactor.look(lambda _: bool(1 // 0))
 
 
 def test_what_another_process_has_recorded_is_read_wherever_it_is(connection: Connection) -> None:

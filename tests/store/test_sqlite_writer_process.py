@@ -35,6 +35,7 @@ from tidings.store.moved import MovesSeen
 from tidings.store.publications import Publications
 from tidings.store.sqlite.calls import Work
 from tidings.store.sqlite.codecs import codecs_of
+from tidings.store.sqlite.directory import beat
 from tidings.store.sqlite.driver import SqliteSettings
 from tidings.store.sqlite.leases import LeaseRequest
 from tidings.store.sqlite.store import SqliteStore, open_sqlite
@@ -98,7 +99,10 @@ async def test_it_ends_with_its_store(tmp_path: Path) -> None:
         os.kill(process, 0)
 
 
-async def test_whose_gateway_is_gone_does_what_was_asked_but_leases_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unread", [False, True], ids=["all answers read", "an answer unread"])
+async def test_whose_gateway_is_gone_does_what_was_asked_but_leases_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], *, unread: bool
+) -> None:
     path, (first, second) = str(tmp_path / "tidings.db"), make_publications(2)
     async with open_sqlite(path) as store:
         await store.record([first])
@@ -117,11 +121,15 @@ async def test_whose_gateway_is_gone_does_what_was_asked_but_leases_nothing(tmp_
             process = subprocess.Popen(program, pass_fds=[theirs.fileno()])  # noqa: ASYNC220 (nothing else runs here)
         ours.sendall(frame((pickled((path, SqliteSettings())),)))
         (ready,) = Frames().feed(ours.recv(1 << 16))
+        if unread:
+            ours.sendall(frame(Asking(False, [(2, works.index(beat), 1, CODECS[beat].ask(None))], [])))  # noqa: FBT003
+            ours.recv(1, socket.MSG_PEEK)
         process.send_signal(signal.SIGSTOP)
         ours.sendall(frame(Asking(False, asked, [])))  # noqa: FBT003 (nobody follows)
     process.send_signal(signal.SIGCONT)
 
     assert (ready[0], process.wait(30)) == (True, 0)
+    assert capfd.readouterr().err == ""
     async with open_sqlite(path) as store:
         assert await store.get_event(50750, second.event.event_id) == second.event
         assert await store.get_delivery(first.deliveries[0].id) == (waiting(first), ())

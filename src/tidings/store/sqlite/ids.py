@@ -31,8 +31,10 @@ from tidings.store.sqlite.key_runs import (
 
 _PAGES_AT_ONCE: Final = 32
 """How many pages the filter takes in beside the recording: about 2 ms."""
-_TIMES_AT_START: Final = 256
-"""How often it does so before anything is recorded: for four million keys, within a second."""
+_TIMES_WHILE_MISSED: Final = 4
+"""How often it does so while it lacks keys, because until it has them each event is looked for in runs."""
+_TIMES_AT_START: Final = 128
+"""How often before anything is recorded: for two million keys, within half a second."""
 _TAKEN_TOGETHER: Final = 8_192
 """How many identities that others recorded are read together."""
 
@@ -202,7 +204,7 @@ class EventIds:
         if len(self._newest) >= self._run:
             self._write(connection)
         elif self._is_reading:
-            self._read(connection)
+            self._read(connection, times=_TIMES_WHILE_MISSED if self._lacks_keys else 1)
         elif self._is_merging:
             self._may_merge, self._recorded = merge_part(connection), 0
 
@@ -212,6 +214,13 @@ class EventIds:
         if self._is_reading:
             self._covered = self._new_filter(connection)
             self._read(connection, times=_TIMES_AT_START)
+
+    def read_ahead(self, connection: Connection) -> bool:
+        """Let the filter take in some of the keys it lacks, outside a transaction; False: it has them all."""
+        if self._lacks_keys:
+            self._read(connection)
+            self.committed()
+        return self._lacks_keys
 
     def forget(self, identities: Iterable[tuple[int, int]]) -> None:
         """Let go of events as (key, seq), which are gone: they need not be written."""
@@ -243,8 +252,12 @@ class EventIds:
     @property
     def _is_reading(self) -> bool:
         """Whether a filter is to be made, or lacks keys."""
-        covered = self._covered
-        return covered.seq < self._indexed_seq or covered.filter.is_full or self._next is not None
+        return self._lacks_keys or self._covered.filter.is_full or self._next is not None
+
+    @property
+    def _lacks_keys(self) -> bool:
+        """Whether some keys in runs are not in the filter yet."""
+        return self._covered.seq < self._indexed_seq
 
     @property
     def _is_merging(self) -> bool:
@@ -255,7 +268,7 @@ class EventIds:
         covered = self._covered
         suspects = covered.filter.suspects(keys)
         found = seqs_of(connection, suspects)
-        if covered.seq < self._indexed_seq:
+        if self._lacks_keys:
             found += seqs_of(connection, list(set(keys).difference(suspects)), (covered.seq, covered.page))
         return found
 
@@ -267,9 +280,9 @@ class EventIds:
         self._pending.written_seq = self.last_seq
 
     def _read(self, connection: Connection, *, times: int = 1) -> None:
-        """Let a filter take in keys from runs, some pages at a time."""
+        """Let a filter take in keys from runs, some pages at a time; memory notes how far once that is committed."""
         covered = self._covered
-        if covered.seq == self._indexed_seq:
+        if not self._lacks_keys:
             covered = self._next = self._next or self._new_filter(connection)
         page: int | None = covered.page
         for _ in range(times):
@@ -284,7 +297,7 @@ class EventIds:
 
     def _follow(self, indexed_seq: int) -> None:
         """Note that a run was written of events up to one, all of which are in memory if that knows so many."""
-        if self._covered.seq == self._indexed_seq and self.last_seq >= indexed_seq:
+        if not self._lacks_keys and self.last_seq >= indexed_seq:
             keys, seqs = self._newest.all()
             if self.last_seq > indexed_seq:
                 keys = [key for key, seq in zip(keys, seqs, strict=True) if seq <= indexed_seq]

@@ -60,6 +60,15 @@ class Transactor:
                 call.error = trouble(error) or error
                 call.error.__cause__ = None if call.error is error else error
 
+    def look(self, look: Callable[[Connection], bool]) -> bool:
+        """Have something read outside a transaction; False also where the database fails, which calls will tell of."""
+        try:
+            return look(self._connection)
+        except Exception as error:
+            if trouble(error) is None:
+                raise
+            return False
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

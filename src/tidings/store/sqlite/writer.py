@@ -84,6 +84,9 @@ class _Writer:
         self._transactor = open_writer(path, settings, writing, checkpoints_beside=True)
         self._checkpoints = Checkpoints(path, settings)
         self._works = codecs_of(writing)
+        self._read_ahead = writing.ids.read_ahead
+        self._reads_ahead = True
+        """Whether there may be something to read while nobody asks for anything."""
         self._lease = writing.leases.lease
         """What is not done once the gateway has gone: nobody is there to send."""
         start = Call(writing.start, None, 0)
@@ -106,11 +109,16 @@ class _Writer:
     def _read(self) -> bool:
         """Read what has come, waiting only if there is nothing to do; False once there will be nothing more."""
         while True:
-            flags = socket.MSG_DONTWAIT if self._waiting else 0
+            flags = socket.MSG_DONTWAIT if self._waiting or self._reads_ahead else 0
             try:
                 data = self._gateway.recv(_AT_ONCE, flags)
             except BlockingIOError:
-                return True
+                if self._waiting:
+                    return True
+                self._reads_ahead = self._transactor.look(self._read_ahead)
+                continue
+            except ConnectionResetError:  # the gateway has fallen before it read our last answers
+                data = b""
             if not data:
                 self._waiting = {number: call for number, call in self._waiting.items() if call.work != self._lease}
                 return bool(self._waiting)
