@@ -24,6 +24,7 @@ from tidings.store.sqlite.key_runs import (
     keys_in_runs,
     merge_part,
     seqs_of,
+    write_all,
     write_run,
 )
 from tidings.store.sqlite.migrate import MIGRATIONS, migrate
@@ -101,6 +102,15 @@ class TestRuns:
             most = max(most, len(keys_by_run(connection)))
 
         assert most <= (18 if written == 100 else 27)
+
+    def test_those_of_a_database_that_has_none_are_written_and_merged(self, connection: Connection) -> None:
+        fill_events(connection, range(1, 206))
+        write_all(connection, lambda identities: [number << 40 for number in range(len(identities))], run=10)
+
+        sizes = [len(pairs) for pairs in keys_by_run(connection).values()]
+        assert sorted(sizes) == [10, 10, 10, 10, 80, 80]
+        assert {seq for _, seq in stored_keys(connection)} == set(range(1, 201))
+        assert connection.execute("SELECT indexed_seq FROM ledger").fetchone() == (200,)
 
     @pytest.mark.parametrize("seed", range(at_length(3, 12)))
     def test_who_reads_page_after_page_misses_no_key_that_moves_meanwhile(
@@ -263,6 +273,7 @@ def test_events_are_found_through_filters_that_are_made_anew_again_and_again(con
             known.start(connection)
             connection.execute("COMMIT")
             known.committed()
+            assert not known._covered.filter.is_full
 
     assert made  # besides those that a start makes
     everything = list(range(count))

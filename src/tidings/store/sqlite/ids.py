@@ -35,6 +35,8 @@ _TIMES_WHILE_MISSED: Final = 4
 """How often it does so while it lacks keys, because until it has them each event is looked for in runs."""
 _TIMES_AT_START: Final = 128
 """How often before anything is recorded: for two million keys, within half a second."""
+_SELDOM: Final = 32
+"""Of how many new keys one may seem to be there by chance; it is one in two hundred at worst."""
 _TAKEN_TOGETHER: Final = 8_192
 """How many identities that others recorded are read together."""
 
@@ -168,13 +170,17 @@ class EventIds:
             self._newest = self._newest.after(indexed_seq)
         if last_seq != self.last_seq:
             self._take_in(connection, last_seq)
-        return [seq for key in keys for seq in self._newest.of(key)] + self._in_runs(connection, keys)
+        recent = [seq for key in keys for seq in self._newest.of(key)]
+        return recent + self._in_runs(connection, keys, self._covered.filter.suspects(keys))
 
     def are_new(self, connection: Connection, keys: Sequence[int]) -> bool:
-        """Say whether no event may have one of these keys, of those that memory knows to be there, nor two the same."""
+        """Say whether surely no event that memory knows to be there has one of these keys, nor two of them the same."""
         if not self._newest.seqs.keys().isdisjoint(keys) or len(set(keys)) < len(keys):
             return False
-        return not self._in_runs(connection, keys)
+        suspects = self._covered.filter.suspects(keys)
+        if len(suspects) > len(keys) // _SELDOM:
+            return False  # repeats, by all appearances, which whoever records them looks for anyway
+        return not self._in_runs(connection, keys, suspects)
 
     @property
     def indexed_seq(self) -> int:
@@ -263,10 +269,9 @@ class EventIds:
     def _is_merging(self) -> bool:
         return self._may_merge and self._recorded >= max(self._run // PAGES, 1)
 
-    def _in_runs(self, connection: Connection, keys: Sequence[int]) -> list[int]:
-        """Return the seqs of older events that may have one of these keys."""
+    def _in_runs(self, connection: Connection, keys: Sequence[int], suspects: Sequence[int]) -> list[int]:
+        """Return the seqs of older events that may have one of these keys, some of which the filter suspects."""
         covered = self._covered
-        suspects = covered.filter.suspects(keys)
         found = seqs_of(connection, suspects)
         if self._lacks_keys:
             found += seqs_of(connection, list(set(keys).difference(suspects)), (covered.seq, covered.page))
@@ -284,23 +289,24 @@ class EventIds:
         covered = self._covered
         if not self._lacks_keys:
             covered = self._next = self._next or self._new_filter(connection)
-        page: int | None = covered.page
+        read = covered.page
         for _ in range(times):
-            if page is not None:
-                keys, page = keys_beyond(connection, (covered.seq, page), pages=_PAGES_AT_ONCE)
-                covered.filter.add(keys)
-        self._pending.read = (covered, self._indexed_seq, -1) if page is None else (covered, covered.seq, page)
+            keys, last = keys_beyond(connection, (covered.seq, read), pages=_PAGES_AT_ONCE)
+            covered.filter.add(keys)
+            if last is None:
+                self._pending.read = covered, self._indexed_seq, -1
+                return
+            read = last
+        self._pending.read = covered, covered.seq, read
 
     def _new_filter(self, connection: Connection) -> _Covered:
         """Make one with room for twice as many keys as there are."""
         return _Covered(KeyFilter(2 * max(keys_in_runs(connection), self._run)))
 
     def _follow(self, indexed_seq: int) -> None:
-        """Note that a run was written of events up to one, all of which are in memory if that knows so many."""
-        if not self._lacks_keys and self.last_seq >= indexed_seq:
-            keys, seqs = self._newest.all()
-            if self.last_seq > indexed_seq:
-                keys = [key for key, seq in zip(keys, seqs, strict=True) if seq <= indexed_seq]
+        """Note that a run was written, whose keys are those in memory unless others have recorded more meanwhile."""
+        if not self._lacks_keys and self.last_seq == indexed_seq:
+            keys, _ = self._newest.all()
             self._covered.filter.add(keys)
             self._covered.seq = indexed_seq
         self._indexed_seq, self._may_merge = indexed_seq, True

@@ -69,8 +69,13 @@ def seqs_of(connection: Connection, keys: Sequence[int], beyond: tuple[int, int]
         return []
     wanted = {"keys": orjson.dumps(keys).decode(), "covered_seq": beyond[0], "page": beyond[1]}
     found: list[int] = []
-    for key, stored, seqs in connection.execute(SQL["pages_of_keys"], wanted):
-        found += _found(_NUMBER.pack(key), stored, seqs)
+    for key, stored, seqs in connection.execute(SQL["pages_of_keys"], wanted):  # one statement: pages move
+        sought = _NUMBER.pack(key)
+        place = stored.find(sought)
+        while place >= 0:
+            if place % 8 == 0:  # and not the end of one key and the beginning of the next
+                found += _NUMBER.unpack_from(seqs, place)
+            place = stored.find(sought, place + 1)
     return found
 
 
@@ -124,10 +129,12 @@ def drop_past(connection: Connection, *, limit: int) -> int:
     return 0
 
 
-def write_all(connection: Connection, keys_of: Callable[[Sequence[Sequence[object]]], Sequence[int]]) -> None:
+def write_all(
+    connection: Connection, keys_of: Callable[[Sequence[Sequence[object]]], Sequence[int]], *, run: int = RUN
+) -> None:
     """Write the runs of a database that has none, and say how far they go: to where memory takes over."""
     done = 0
-    while len(rows := rows_of(connection, "identities_after", {"after_seq": done, "limit": RUN})) == RUN:
+    while len(rows := rows_of(connection, "identities_after", {"after_seq": done, "limit": run})) == run:
         seqs = [seq for seq, *_ in rows]
         keys = keys_of([identity for _, *identity in rows])
         write_run(connection, keys, seqs, after_seq=done, through_seq=seqs[-1])
@@ -183,15 +190,6 @@ def _left(
         return keys, seqs
     kept = [place for place, seq in enumerate(seqs) if seq >= oldest]
     return [keys[place] for place in kept], [seqs[place] for place in kept]
-
-
-def _found(key: bytes, keys: bytes, seqs: bytes) -> Iterator[int]:
-    """Return the numbers that stand where the key does."""
-    place = keys.find(key)
-    while place >= 0:
-        if place % 8 == 0:  # and not the end of one key and the beginning of the next
-            yield _NUMBER.unpack_from(seqs, place)[0]
-        place = keys.find(key, place + 1)
 
 
 def _numbers(stored: bytes) -> tuple[int, ...]:
