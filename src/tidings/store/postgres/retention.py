@@ -48,8 +48,9 @@ class Purger:
         if gone < limit:
             values = {"before": retention.reservations_before, "limit": limit - gone}
             gone += await connection.change("drop_old_reservations", values)
-        if not gone:
+        if not gone and self._settled_at != _FIRST:  # some may have ended before this place and been told of since
             self._settled_at = _FIRST
+            gone = await self._deliveries(connection, retention.deliveries_before, limit)
         return gone
 
     async def _deliveries(self, connection: Connection, before: int, limit: int) -> int:
