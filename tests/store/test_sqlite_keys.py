@@ -259,21 +259,21 @@ def test_events_are_found_through_filters_that_are_made_anew_again_and_again(con
     dice = random.Random(run)  # noqa: S311 (variety, not secrecy)
     known, made, count = EventIds(run=run), 0, 0
     for turn in range(at_length(200, 600)):
-        before = known._covered.filter
+        before = known._older._covered.filter
         new = list(range(count, count + dice.randrange(1, run)))
         recorded(connection, known, new, fails=True)
         assert recorded(connection, known, new) == [Recorded.NEW] * len(new)
         count = new[-1] + 1
         old = dice.sample(range(count), min(10, count))
         assert recorded(connection, known, old, fails=dice.random() < 0.5) == [Recorded.DUPLICATE] * len(old)
-        made += known._covered.filter is not before
+        made += known._older._covered.filter is not before
         if turn % 100 == 99:
             known = EventIds(run=run)
             connection.execute("BEGIN IMMEDIATE")
             known.start(connection)
             connection.execute("COMMIT")
             known.committed()
-            assert not known._covered.filter.is_full
+            assert not known._older._covered.filter.is_full
 
     assert made  # besides those that a start makes
     everything = list(range(count))
@@ -295,10 +295,37 @@ def test_keys_that_were_gone_only_for_a_transaction_that_failed_are_read(connect
     known.catch_up(connection)
     connection.execute("ROLLBACK")
     known.rolled_back()
+    known.committed()  # of a transaction that records nothing
 
     for number in range(350, 370):
         assert recorded(connection, known, [number]) == [Recorded.NEW]
     assert recorded(connection, known, range(370)) == [Recorded.DUPLICATE] * 370
+
+
+def test_a_run_that_is_written_before_the_filter_has_all_others_does_not_hide_them(connection: Connection) -> None:
+    before = EventIds(run=100)
+    for start in range(0, 650, 50):
+        recorded(connection, before, range(start, start + 50))
+    known = EventIds(run=100)
+    assert recorded(connection, known, range(650, 700)) == [Recorded.NEW] * 50
+    assert known.read_ahead(connection)  # some are still to be read
+    assert recorded(connection, known, [700]) == [Recorded.NEW]
+    assert known.indexed_seq == 700
+
+    assert recorded(connection, known, range(702)) == [Recorded.DUPLICATE] * 701 + [Recorded.NEW]
+    while known.read_ahead(connection):
+        pass
+    assert recorded(connection, known, range(703)) == [Recorded.DUPLICATE] * 702 + [Recorded.NEW]
+
+
+def test_runs_are_merged_beside_the_recording_for_good(connection: Connection) -> None:
+    known = EventIds(run=256)
+    for start in range(0, 256 * at_length(20, 100), 4):
+        recorded(connection, known, range(start, start + 4))
+
+    runs = connection.execute("SELECT bits, count(*) FROM event_run WHERE made IS NULL GROUP BY bits").fetchall()
+    assert all(count <= 11 for _, count in runs)
+    assert len(runs) > 1
 
 
 def test_the_filter_is_filled_while_nobody_asks_for_anything(connection: Connection) -> None:
@@ -317,7 +344,7 @@ def test_the_filter_is_filled_while_nobody_asks_for_anything(connection: Connect
 
     assert steps > 3
     new = known.keys_of([(50750, f"e-{number}") for number in range(350, 450)])
-    assert len(known._covered.filter.suspects(new)) < 20
+    assert len(known._older._covered.filter.suspects(new)) < 20
     assert recorded(connection, known, range(351)) == [Recorded.DUPLICATE] * 350 + [Recorded.NEW]
 
 

@@ -1,9 +1,8 @@
 """Finds an event by (organisation, event id) at a cost that does not grow with the events stored.
 
 Event ids are random. Kept in one ordered index, each would change a page of its own. So the newest identities stay in
-memory until they are written together, as a run of ``key_runs``; ``ledger.indexed_seq`` says how far runs cover the
-events, and the rest is read again at the start. Whether an identity is among the older ones is nearly always told by
-a ``KeyFilter`` in memory, without a look into the runs.
+memory until they are written together, as a run that ``older_keys`` looks through; ``ledger.indexed_seq`` says how far
+runs cover the events, and the rest is read again at the start.
 
 One thread of this process writes; any thread may ``glance``. Other processes may write to the same database: each
 transaction that records takes in first what they have recorded since. Whoever has a run together writes it, and the
@@ -18,25 +17,9 @@ from itertools import count
 from typing import Any, Final
 
 from tidings.store.sqlite.driver import SQL, Connection, rows_of
-from tidings.store.sqlite.key_filter import KeyFilter
-from tidings.store.sqlite.key_runs import (
-    PAGES,
-    RUN,
-    keys_beyond,
-    keys_in_runs,
-    merge_part,
-    seqs_of,
-    write_run,
-)
+from tidings.store.sqlite.key_runs import RUN
+from tidings.store.sqlite.older_keys import OlderKeys
 
-_PAGES_AT_ONCE: Final = 32
-"""How many pages the filter takes in beside the recording: about 2 ms."""
-_TIMES_WHILE_MISSED: Final = 4
-"""How often it does so while it lacks keys, because until it has them each event is looked for in runs."""
-_TIMES_AT_START: Final = 128
-"""How often before anything is recorded: for two million keys, within half a second."""
-_SELDOM: Final = 32
-"""Of how many new keys one may seem to be there by chance; it is one in two hundred at worst."""
 _TAKEN_TOGETHER: Final = 8_192
 """How many identities that others recorded are read together."""
 
@@ -105,15 +88,6 @@ class _Known:
 
 
 @dataclass(slots=True)
-class _Covered:
-    """A filter, and which keys in runs it has: those of events up to one, and of the pages up to one beyond that."""
-
-    filter: KeyFilter
-    seq: int = 0
-    page: int = -1
-
-
-@dataclass(slots=True)
 class _Pending:
     """What the open transaction has changed, and memory takes over once it is committed."""
 
@@ -124,8 +98,6 @@ class _Pending:
     last_seq: int = 0
     written_seq: int | None = None
     """How far the run goes that was written."""
-    read: tuple[_Covered, int, int] | None = None
-    """Whose keys were read, and how far."""
     forgotten: set[tuple[int, int]] = field(default_factory=set)
 
 
@@ -138,15 +110,9 @@ class EventIds:
         self.last_seq = 0
         """The newest event whose identity is in memory or in a run."""
         self._run = run
-        self._indexed_seq = 0
         self._newest = _Known()
-        self._covered = _Covered(KeyFilter(2 * run))
-        self._next: _Covered | None = None
-        """Makes a larger filter, or one without the keys of events that are gone."""
+        self._older = OlderKeys(run)
         self._pending = _Pending()
-        self._may_merge = True
-        self._recorded = 0
-        """How many since a part of a run was moved."""
 
     def keys_of(self, identities: Sequence[Sequence[Any]]) -> Sequence[int]:
         """Return the keys of many identities, of each its first two items."""
@@ -165,32 +131,29 @@ class EventIds:
         processes have recorded since.
         """
         last_seq, indexed_seq = connection.execute(SQL["how_far_events_go"]).fetchone()
-        if indexed_seq != self._indexed_seq:
+        if indexed_seq != self._older.indexed_seq:
             self._follow(indexed_seq)
             self._newest = self._newest.after(indexed_seq)
         if last_seq != self.last_seq:
             self._take_in(connection, last_seq)
         recent = [seq for key in keys for seq in self._newest.of(key)]
-        return recent + self._in_runs(connection, keys, self._covered.filter.suspects(keys))
+        return recent + self._older.find(connection, keys)
 
     def are_new(self, connection: Connection, keys: Sequence[int]) -> bool:
         """Say whether surely no event that memory knows to be there has one of these keys, nor two of them the same."""
         if not self._newest.seqs.keys().isdisjoint(keys) or len(set(keys)) < len(keys):
             return False
-        suspects = self._covered.filter.suspects(keys)
-        if len(suspects) > len(keys) // _SELDOM:
-            return False  # repeats, by all appearances, which whoever records them looks for anyway
-        return not self._in_runs(connection, keys, suspects)
+        return self._older.surely_lack(connection, keys)
 
     @property
     def indexed_seq(self) -> int:
         """How far runs cover the events, as memory knows it."""
-        return self._indexed_seq
+        return self._older.indexed_seq
 
     @property
     def is_behind(self) -> bool:
-        """Whether more is to be done than to record: a run to be written, keys to be read, or a part to be moved."""
-        return len(self._newest) >= self._run or self._is_reading or self._is_merging
+        """Whether more is to be done than to record."""
+        return len(self._newest) >= self._run or self._older.are_behind
 
     def reserve(self, connection: Connection, identities: Sequence[tuple[int, int]]) -> None:
         """Take over new events as (key, seq), rising in seq, and ``catch_up`` beside them."""
@@ -207,26 +170,20 @@ class EventIds:
 
     def catch_up(self, connection: Connection) -> None:
         """Do a little of what is to be done besides."""
-        if len(self._newest) >= self._run:
-            self._write(connection)
-        elif self._is_reading:
-            self._read(connection, times=_TIMES_WHILE_MISSED if self._lacks_keys else 1)
-        elif self._is_merging:
-            self._may_merge, self._recorded = merge_part(connection), 0
+        if len(self._newest) < self._run:
+            self._older.catch_up(connection)
+        else:  # those of the open transaction stay in memory
+            self._older.write(connection, *self._newest.all(), through_seq=self.last_seq)
+            self._pending.written_seq = self.last_seq
 
     def start(self, connection: Connection) -> None:
         """Take in what is to be in memory, before anything is recorded."""
         self.find(connection, [])
-        if self._is_reading:
-            self._covered = self._new_filter(connection)
-            self._read(connection, times=_TIMES_AT_START)
+        self._older.start(connection)
 
     def read_ahead(self, connection: Connection) -> bool:
-        """Let the filter take in some of the keys it lacks, outside a transaction; False: it has them all."""
-        if self._lacks_keys:
-            self._read(connection)
-            self.committed()
-        return self._lacks_keys
+        """Take in more of it, outside a transaction, while there is nothing to record; False: nothing is left."""
+        return self._older.read_ahead(connection)
 
     def forget(self, identities: Iterable[tuple[int, int]]) -> None:
         """Let go of events as (key, seq), which are gone: they need not be written."""
@@ -243,77 +200,21 @@ class EventIds:
         for key, seq in pending.forgotten:
             self._newest.discard(key, seq)
         self.last_seq = max(self.last_seq, pending.last_seq)
-        self._recorded += len(pending.seqs) + len(pending.others)
-        if pending.read is not None:
-            covered, seq, page = pending.read
-            covered.seq, covered.page = seq, page
-            if covered is self._next and covered.seq == self._indexed_seq:
-                self._covered, self._next = covered, None
+        self._older.committed(recorded=len(pending.seqs) + len(pending.others))
 
     def rolled_back(self) -> None:
         """Forget what was reserved."""
         self._pending = _Pending()
-        self._may_merge = True
-
-    @property
-    def _is_reading(self) -> bool:
-        """Whether a filter is to be made, or lacks keys."""
-        return self._lacks_keys or self._covered.filter.is_full or self._next is not None
-
-    @property
-    def _lacks_keys(self) -> bool:
-        """Whether some keys in runs are not in the filter yet."""
-        return self._covered.seq < self._indexed_seq
-
-    @property
-    def _is_merging(self) -> bool:
-        return self._may_merge and self._recorded >= max(self._run // PAGES, 1)
-
-    def _in_runs(self, connection: Connection, keys: Sequence[int], suspects: Sequence[int]) -> list[int]:
-        """Return the seqs of older events that may have one of these keys, some of which the filter suspects."""
-        covered = self._covered
-        found = seqs_of(connection, suspects)
-        if self._lacks_keys:
-            found += seqs_of(connection, list(set(keys).difference(suspects)), (covered.seq, covered.page))
-        return found
-
-    def _write(self, connection: Connection) -> None:
-        """Write the newest events' keys as a run; those of the open transaction stay in memory."""
-        keys, seqs = self._newest.all()
-        write_run(connection, keys, seqs, after_seq=self._indexed_seq, through_seq=self.last_seq)
-        connection.execute(SQL["set_indexed_seq"], {"indexed_seq": self.last_seq})
-        self._pending.written_seq = self.last_seq
-
-    def _read(self, connection: Connection, *, times: int = 1) -> None:
-        """Let a filter take in keys from runs, some pages at a time; memory notes how far once that is committed."""
-        covered = self._covered
-        if not self._lacks_keys:
-            covered = self._next = self._next or self._new_filter(connection)
-        read = covered.page
-        for _ in range(times):
-            keys, last = keys_beyond(connection, (covered.seq, read), pages=_PAGES_AT_ONCE)
-            covered.filter.add(keys)
-            if last is None:
-                self._pending.read = covered, self._indexed_seq, -1
-                return
-            read = last
-        self._pending.read = covered, covered.seq, read
-
-    def _new_filter(self, connection: Connection) -> _Covered:
-        """Make one with room for twice as many keys as there are."""
-        return _Covered(KeyFilter(2 * max(keys_in_runs(connection), self._run)))
+        self._older.rolled_back()
 
     def _follow(self, indexed_seq: int) -> None:
-        """Note that a run was written, whose keys are those in memory unless others have recorded more meanwhile."""
-        if not self._lacks_keys and self.last_seq == indexed_seq:
-            keys, _ = self._newest.all()
-            self._covered.filter.add(keys)
-            self._covered.seq = indexed_seq
-        self._indexed_seq, self._may_merge = indexed_seq, True
+        """Note that a run was written: of what is in memory, unless others have recorded more meanwhile."""
+        keys, _ = self._newest.all()
+        self._older.follow(indexed_seq, keys if self.last_seq == indexed_seq else None)
 
     def _take_in(self, connection: Connection, last_seq: int) -> None:
         """Read what other processes have recorded, and at the start all that is in no run."""
-        self.last_seq = max(self.last_seq, self._indexed_seq)
+        self.last_seq = max(self.last_seq, self._older.indexed_seq)
         while self.last_seq < last_seq:
             values = {"after_seq": self.last_seq, "limit": _TAKEN_TOGETHER}
             rows = rows_of(connection, "identities_after", values)
