@@ -218,5 +218,6 @@ class EventIds:
         while self.last_seq < last_seq:
             values = {"after_seq": self.last_seq, "limit": _TAKEN_TOGETHER}
             rows = rows_of(connection, "identities_after", values)
-            self._newest.add((self.key_of((org_id, event_id)), seq) for seq, org_id, event_id in rows)
+            keys = self.keys_of([identity for _, *identity in rows])
+            self._newest.add(zip(keys, (seq for seq, *_ in rows), strict=True))
             self.last_seq = rows[-1][0] if len(rows) == _TAKEN_TOGETHER else last_seq
