@@ -64,7 +64,8 @@ class Recorder:
         """Record what nobody has recorded before, usual as it is; None: nothing was done.
 
         That is nearly everything. Memory tells that it is new; one statement stores it if memory knows of all that
-        others did. Each gives the interpreter away, and with single events a transaction of ten costs more than they do.
+        others did. Each statement gives the interpreter away, and with single events a transaction of ten costs more
+        than the events.
         """
         ids, events = self._ids, asked.events
         keys = ids.keys_of(events)
